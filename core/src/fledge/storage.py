@@ -1,0 +1,342 @@
+"""Bytes at a URI: the `Storage` protocol, local files, and the router that picks a storage by scheme.
+
+Core knows local files. Every other scheme (`s3://`, `gs://`, ...) comes from a plugin, as a factory that is called when
+the scheme is first used. Values that live only inside one local run (Arrow tables between two tasks) sit in the router's
+`LiveStore` under `fledge-live:///<uuid>`; `materialize` writes them out before anything leaves the process.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote, urlsplit
+
+from fledge.errors import LiveValueError, StorageError
+
+if TYPE_CHECKING:
+    from fledge.idl import literals
+
+__all__ = ["LIVE_SCHEME", "LiveStore", "LocalStorage", "Storage", "StorageRouter", "materialize", "scheme_of"]
+
+LIVE_SCHEME = "fledge-live"
+_PACKAGES = {"s3": "fledge-storage", "gs": "fledge-storage", "abfs": "fledge-storage", "abfss": "fledge-storage"}
+
+
+class Storage(Protocol):
+    """Where bytes of one scheme live. URIs are whole (`s3://bucket/key`); every failure is a StorageError."""
+
+    def exists(self, uri: str) -> bool:
+        """Is there a file or a folder?"""
+        ...
+
+    def read(self, uri: str) -> bytes:
+        """The whole file."""
+        ...
+
+    def write(self, uri: str, data: bytes) -> None:
+        """All or nothing: a reader never sees half of the file."""
+        ...
+
+    def get(self, uri: str, to_path: str) -> None:
+        """Copy a file or a folder from the storage to a local path that does not exist yet."""
+        ...
+
+    def put(self, from_path: str, uri: str) -> None:
+        """Copy a local file or folder to the storage."""
+        ...
+
+
+def scheme_of(uri: str) -> str:
+    """`s3` for `s3://...`; empty for a plain path."""
+    head, separator, _ = uri.partition("://")
+    return head.lower() if separator else ""
+
+
+def _path(uri: str) -> Path:
+    return Path(unquote(urlsplit(uri).path)) if scheme_of(uri) == "file" else Path(uri)
+
+
+class LocalStorage:
+    """Files and folders of this machine, as plain paths or `file://` URIs."""
+
+    def exists(self, uri: str) -> bool:
+        return _path(uri).exists()
+
+    def read(self, uri: str) -> bytes:
+        try:
+            return _path(uri).read_bytes()
+        except OSError as exc:
+            raise StorageError(uri, f"cannot be read: {exc.strerror or exc}") from exc
+
+    def write(self, uri: str, data: bytes) -> None:
+        path = _path(uri)
+        with _replacing(path, uri) as partial:
+            partial.write_bytes(data)
+
+    def get(self, uri: str, to_path: str) -> None:
+        _copy(_path(uri), Path(to_path), uri)
+
+    def put(self, from_path: str, uri: str) -> None:
+        _copy(Path(from_path), _path(uri), uri)
+
+
+class _replacing:
+    """A name beside `path` to write to; renamed over it on success, removed on failure."""
+
+    def __init__(self, path: Path, uri: str) -> None:
+        self.path, self.uri = path, uri
+        self.partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+
+    def __enter__(self) -> Path:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise StorageError(self.uri, f"cannot be written: {exc.strerror or exc}") from exc
+        return self.partial
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                if self.partial.is_dir() and self.path.is_dir():
+                    shutil.rmtree(self.path)
+                os.replace(self.partial, self.path)
+        except OSError as exc:
+            error = exc
+        if error is not None:
+            _remove(self.partial)
+        if isinstance(error, (OSError, shutil.Error)):
+            raise StorageError(self.uri, f"cannot be written: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _copy(source: Path, target: Path, uri: str) -> None:
+    if not source.exists():
+        raise StorageError(str(source), "does not exist")
+    with _replacing(target, uri) as partial:
+        if source.is_dir():
+            shutil.copytree(source, partial)
+        else:
+            shutil.copyfile(source, partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+class LiveStore:
+    """Values of one outermost run, by URI, each with the function that writes it out when it has to leave the process."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, tuple[object, Callable[[object, str], None]]] = {}
+
+    def put(self, value: object, write: Callable[[object, str], None]) -> str:
+        """Keep a value; `write(value, local_path)` is called at most once per materialization. Returns its URI."""
+        uri = f"{LIVE_SCHEME}:///{uuid.uuid4().hex}"
+        self._values[uri] = (value, write)
+        return uri
+
+    def get(self, uri: str) -> object:
+        return self._entry(uri)[0]
+
+    def save(self, uri: str, path: str) -> None:
+        value, write = self._entry(uri)
+        write(value, path)
+
+    def _entry(self, uri: str) -> tuple[object, Callable[[object, str], None]]:
+        try:
+            return self._values[uri]
+        except KeyError:
+            reason = "this value lived in a run that has ended. Take the value the task returned instead of its literal"
+            raise LiveValueError(uri, reason) from None
+
+
+class StorageRouter:
+    """The storage a converter is handed: picks the right one by scheme and knows where new data go.
+
+    Args:
+        raw_prefix: Folder or URI prefix for new data. None: a folder of this process, made on first use and removed
+            when the process ends.
+        factories: Scheme -> factory, as plugins register them.
+        live: Where values of the running local run are kept; None where every value has to be written out.
+        keep_local: True in local runs: a file that is on this machine already stays where it is and is not copied.
+        scratch: Folder that will be removed with the run: files in it are copied out even with `keep_local`.
+    """
+
+    def __init__(
+        self,
+        raw_prefix: str | None = None,
+        factories: Mapping[str, Callable[[], Storage]] | None = None,
+        live: LiveStore | None = None,
+        keep_local: bool = True,
+        scratch: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._raw_prefix = raw_prefix
+        self._factories = factories if factories is not None else {}
+        self._storages: dict[str, Storage] = {"": LocalStorage()}
+        self._storages["file"] = self._storages[""]
+        self.live = live
+        self.keep_local = keep_local
+        self._scratch = scratch
+
+    def with_(
+        self,
+        *,
+        raw_prefix: str | None = None,
+        live: LiveStore | None = None,
+        keep_local: bool | None = None,
+        scratch: Callable[[], str | None] | None = None,
+    ) -> StorageRouter:
+        """A router of the same storages; what is not given stays, except `live`, which is always replaced."""
+        other = StorageRouter(
+            raw_prefix if raw_prefix is not None else self._raw_prefix,
+            self._factories,
+            live,
+            self.keep_local if keep_local is None else keep_local,
+            self._scratch if scratch is None else scratch,
+        )
+        other._storages = self._storages
+        return other
+
+    @property
+    def raw_prefix(self) -> str:
+        if self._raw_prefix is None:
+            self._raw_prefix = _process_folder()
+        return self._raw_prefix
+
+    def for_uri(self, uri: str) -> Storage:
+        """The storage of a URI's scheme. StorageError when no plugin brings it; names the package when it is known."""
+        scheme = scheme_of(uri)
+        found = self._storages.get(scheme)
+        if found is None:
+            factory = self._factories.get(scheme)
+            if factory is None:
+                package = _PACKAGES.get(scheme)
+                way_out = f"pip install {package}" if package else "install the plugin that brings this scheme"
+                raise StorageError(uri, f"no storage for scheme {scheme!r}. {way_out}")
+            found = self._storages[scheme] = factory()
+        return found
+
+    def exists(self, uri: str) -> bool:
+        return self.for_uri(uri).exists(uri)
+
+    def read(self, uri: str) -> bytes:
+        return self.for_uri(uri).read(uri)
+
+    def write(self, uri: str, data: bytes) -> None:
+        self.for_uri(uri).write(uri, data)
+
+    def get(self, uri: str, to_path: str) -> None:
+        self.for_uri(uri).get(uri, to_path)
+
+    def put(self, from_path: str, uri: str) -> None:
+        self.for_uri(uri).put(from_path, uri)
+
+    def new_uri(self, name: str = "") -> str:
+        """A URI below the raw prefix that nobody else has; `name` is its last part."""
+        unique = f"{self.raw_prefix.rstrip('/')}/{uuid.uuid4().hex}"
+        return f"{unique}/{name}" if name else unique
+
+    def publish(self, local_path: str) -> str:
+        """Make a local file or folder last beyond the run and return its URI; see `keep_local` and `scratch`."""
+        path = os.path.abspath(local_path)
+        scratch = self._scratch()
+        temporary = scratch is not None and path.startswith(os.path.join(scratch, ""))
+        if self.keep_local and not temporary:
+            return path
+        uri = self.new_uri(os.path.basename(path))
+        self.put(path, uri)
+        return uri
+
+    def local_path(self, uri: str) -> str:
+        """A local path that holds the URI's bytes: the file itself when it is local, a downloaded copy otherwise."""
+        if scheme_of(uri) in ("", "file"):
+            return str(_path(uri))
+        name = uri.rstrip("/").rsplit("/", 1)[-1]
+        target = os.path.join(self._scratch() or _process_folder(), uuid.uuid4().hex, name)
+        self.get(uri, target)
+        return target
+
+
+_folders: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def _process_folder() -> str:
+    if not _folders or not os.path.isdir(_folders[0].name):
+        _folders[:] = [tempfile.TemporaryDirectory(prefix="fledge-")]  # removed at exit by its own finalizer
+    return _folders[0].name
+
+
+def _forget_folder_in_child() -> None:
+    """A forked child must not remove its parent's folder when it exits."""
+    for folder in _folders:
+        finalizer = getattr(folder, "_finalizer", None)
+        if isinstance(finalizer, weakref.finalize):
+            finalizer.detach()
+    _folders.clear()
+
+
+os.register_at_fork(after_in_child=_forget_folder_in_child) if hasattr(os, "register_at_fork") else None
+
+
+def materialize(literal_map: literals.LiteralMap, storage: StorageRouter) -> literals.LiteralMap:
+    """The same map with every live value written below the raw prefix; the map itself when it holds none."""
+    if not any(_live_literals(literal) for literal in literal_map.literals.values()):
+        return literal_map
+    if storage.live is None:
+        raise LiveValueError(f"{LIVE_SCHEME}:///", "a live value reached a place that has no live store")
+    copy = type(literal_map)()
+    copy.CopyFrom(literal_map)
+    written: dict[str, str] = {}
+    for literal in copy.literals.values():
+        for found in _live_literals(literal):
+            dataset = found.scalar.structured_dataset
+            if dataset.uri not in written:
+                written[dataset.uri] = _write_out(dataset.uri, storage)
+            dataset.uri = written[dataset.uri]
+    return copy
+
+
+def _write_out(live_uri: str, storage: StorageRouter) -> str:
+    assert storage.live is not None
+    uri = storage.new_uri("data")
+    if scheme_of(uri) in ("", "file"):
+        storage.live.save(live_uri, str(_path(uri)))
+    else:
+        with tempfile.TemporaryDirectory(prefix="fledge-") as folder:
+            path = os.path.join(folder, "data")
+            storage.live.save(live_uri, path)
+            storage.put(path, uri)
+    return uri
+
+
+def _live_literals(literal: literals.Literal) -> list[literals.Literal]:
+    """Every literal at any depth whose structured dataset is live."""
+    return [
+        found
+        for found in _walk(literal)
+        if found.HasField("scalar")
+        and found.scalar.HasField("structured_dataset")
+        and found.scalar.structured_dataset.uri.startswith(f"{LIVE_SCHEME}:")
+    ]
+
+
+def _walk(literal: literals.Literal) -> Iterator[literals.Literal]:
+    kind = literal.WhichOneof("value")
+    if kind == "collection":
+        for item in literal.collection.literals:
+            yield from _walk(item)
+    elif kind == "map":
+        for item in literal.map.literals.values():
+            yield from _walk(item)
+    elif kind == "scalar" and literal.scalar.WhichOneof("value") == "union":
+        yield from _walk(literal.scalar.union.value)
+    else:
+        yield literal
