@@ -1,0 +1,124 @@
+"""TaskMetadata: retries, timeout, cache and the other facts about a task that the platform honours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from fledge import idl
+from fledge._version import __version__
+from fledge.errors import MetadataError
+
+if TYPE_CHECKING:
+    from fledge.idl import literals, tasks
+
+__all__ = ["TaskMetadata"]
+
+
+@dataclass(frozen=True)
+class TaskMetadata:
+    """Metadata of a task, checked when made and frozen from then on.
+
+    Args:
+        cache: Reuse outputs of an earlier run with equal inputs.
+        cache_serialize: Run equal, cached executions one after the other.
+        cache_version: Part of the cache key; needed with `cache`.
+        cache_ignore_input_vars: Inputs that do not count for the cache key.
+        interruptible: May run on nodes that can be taken away; None leaves it to the platform.
+        deprecated: A message for users of a deprecated task; empty: not deprecated.
+        retries: Attempts after the first one.
+        timeout: Longest run of one attempt: whole seconds or a timedelta; None or 0: no limit.
+        pod_template_name: A PodTemplate of the cluster.
+        generates_deck: The task writes a deck.
+        is_eager: The task runs an eager workflow.
+        labels, annotations: Kubernetes labels and annotations of the task's pods.
+        tags: Free key-value pairs of the template.
+
+    Raises:
+        MetadataError: A field is refused; `field` names it.
+
+    Source: flyteidl.core.TaskMetadata.
+    """
+
+    cache: bool = False
+    cache_serialize: bool = False
+    cache_version: str = ""
+    cache_ignore_input_vars: tuple[str, ...] = ()
+    interruptible: bool | None = None
+    deprecated: str = ""
+    retries: int = 0
+    timeout: timedelta | int | None = None
+    pod_template_name: str | None = None
+    generates_deck: bool = False
+    is_eager: bool = False
+    labels: Mapping[str, str] | None = None
+    annotations: Mapping[str, str] | None = None
+    tags: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        self._check_timeout()
+        if self.cache and not self.cache_version:
+            raise MetadataError("cache_version", self.cache_version, "caching needs a version: TaskMetadata(cache=True, cache_version='1')")
+        if self.cache_serialize and not self.cache:
+            raise MetadataError("cache_serialize", True, "only a cached task can be serialized: set cache=True as well")
+        if isinstance(self.cache_ignore_input_vars, str):
+            raise MetadataError(
+                "cache_ignore_input_vars", self.cache_ignore_input_vars, f"give names in a tuple: ({self.cache_ignore_input_vars!r},)"
+            )
+        object.__setattr__(self, "cache_ignore_input_vars", tuple(self.cache_ignore_input_vars or ()))
+        if self.cache_ignore_input_vars and not self.cache:
+            raise MetadataError("cache_ignore_input_vars", self.cache_ignore_input_vars, "has no meaning without cache=True")
+        if isinstance(self.retries, bool) or not isinstance(self.retries, int) or not 0 <= self.retries < 2**32:
+            raise MetadataError("retries", self.retries, "give a whole number, 0 or more")
+
+    def _check_timeout(self) -> None:
+        timeout = self.timeout
+        if timeout is None:
+            return
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, timedelta)):
+            raise MetadataError("timeout", timeout, "give whole seconds or a datetime.timedelta")
+        if isinstance(timeout, int):
+            timeout = timedelta(seconds=timeout)
+            object.__setattr__(self, "timeout", timeout)
+        if timeout < timedelta(0):
+            raise MetadataError("timeout", timeout, "must not be negative; None means no limit")
+
+    @property
+    def timeout_s(self) -> float | None:
+        """The timeout in seconds; None: no limit."""
+        timeout = self.timeout
+        return timeout.total_seconds() if isinstance(timeout, timedelta) and timeout else None
+
+    @property
+    def retry_strategy(self) -> literals.RetryStrategy:
+        """flyteidl.core.RetryStrategy; `retries=0` means one attempt."""
+        return idl.literals.RetryStrategy(retries=self.retries)
+
+    def to_taskmetadata_model(self) -> tasks.TaskMetadata:
+        """flyteidl.core.TaskMetadata, with `runtime` naming this SDK and its version."""
+        message = idl.tasks.TaskMetadata(
+            discoverable=self.cache,
+            runtime=idl.tasks.RuntimeMetadata(
+                type=idl.tasks.RuntimeMetadata.RuntimeType.FLYTE_SDK, version=__version__, flavor="python"
+            ),
+            retries=self.retry_strategy,
+            discovery_version=self.cache_version,
+            deprecated_error_message=self.deprecated,
+            cache_serializable=self.cache_serialize,
+            tags=self.tags or {},
+            pod_template_name=self.pod_template_name or "",
+            cache_ignore_input_vars=self.cache_ignore_input_vars,
+            is_eager=self.is_eager,
+        )
+        message.generates_deck.value = self.generates_deck
+        message.generates_deck.SetInParent()
+        message.metadata.SetInParent()
+        message.metadata.labels.update(self.labels or {})
+        message.metadata.annotations.update(self.annotations or {})
+        if isinstance(self.timeout, timedelta) and self.timeout:
+            message.timeout.FromTimedelta(self.timeout)
+        if self.interruptible is not None:
+            message.interruptible = self.interruptible
+        return message

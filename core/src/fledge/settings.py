@@ -1,0 +1,248 @@
+"""Frozen configuration: what serialization is told (images, resources, versions) and what a local run is told.
+
+Nothing here reads the environment but `LocalConfig.from_env()`, the one place where `FLEDGE_*` variables are read.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from fledge.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from fledge.idl import security
+
+__all__ = [
+    "Documentation",
+    "FastSerializationSettings",
+    "Image",
+    "ImageConfig",
+    "LocalConfig",
+    "PodTemplate",
+    "Resources",
+    "Secret",
+    "SerializationSettings",
+]
+
+# A Kubernetes quantity: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+_QUANTITY = re.compile(r"^[+-]?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?$")
+_ENV_NAME = re.compile(r"^[A-Z_][A-Z0-9_]*$")
+
+Quantity = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one container asks for, as Kubernetes quantities: `Resources(cpu="2", mem="1Gi", gpu=1)`.
+
+    A pair `(request, limit)` is allowed where a task takes `resources=`, which stands for both.
+    """
+
+    cpu: Quantity | tuple[Quantity, Quantity] = None
+    mem: Quantity | tuple[Quantity, Quantity] = None
+    gpu: Quantity | tuple[Quantity, Quantity] = None
+    ephemeral_storage: Quantity | tuple[Quantity, Quantity] = None
+
+    def __post_init__(self) -> None:
+        for name in ("cpu", "mem", "gpu", "ephemeral_storage"):
+            value = getattr(self, name)
+            for one in value if isinstance(value, tuple) else (value,):
+                if isinstance(one, bool) or (one is not None and not _QUANTITY.match(str(one))):
+                    raise DefinitionError(
+                        f"Resources({name}={value!r}): not a Kubernetes quantity. Write e.g. cpu='500m', mem='1Gi', gpu=1"
+                    )
+
+    def split(self) -> tuple[Resources, Resources]:
+        """(requests, limits): a pair gives both, a single value is the request and the limit."""
+        pairs = {
+            name: value if isinstance(value, tuple) else (value, value)
+            for name in ("cpu", "mem", "gpu", "ephemeral_storage")
+            for value in (getattr(self, name),)
+        }
+        return (
+            Resources(**{name: pair[0] for name, pair in pairs.items()}),
+            Resources(**{name: pair[1] for name, pair in pairs.items()}),
+        )
+
+
+@dataclass(frozen=True)
+class Image:
+    """A container image: `fqn` with a `tag` or a `digest` (`sha256:...`)."""
+
+    name: str
+    fqn: str
+    tag: str | None = None
+    digest: str | None = None
+
+    @property
+    def full(self) -> str:
+        return f"{self.fqn}@{self.digest}" if self.digest else f"{self.fqn}:{self.tag}" if self.tag else self.fqn
+
+    @property
+    def version(self) -> str | None:
+        return self.digest or self.tag
+
+    @classmethod
+    def look_up(cls, name: str, reference: str) -> Image:
+        """Parse `registry/repo:tag` or `registry/repo@sha256:...`."""
+        fqn, at, digest = reference.partition("@")
+        if at:
+            return cls(name, fqn, digest=digest)
+        head, colon, tag = reference.rpartition(":")
+        return cls(name, head, tag) if colon and "/" not in tag else cls(name, reference)
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    """The images that tasks may name; `default_image` serves every task that names none."""
+
+    default_image: Image | None = None
+    images: tuple[Image, ...] = ()
+
+    def find(self, name: str) -> Image | None:
+        known = {image.name: image for image in self.images}
+        return known.get(name) or (self.default_image if name == "default" else None)
+
+
+@dataclass(frozen=True)
+class FastSerializationSettings:
+    """The code travels apart from the image: where it lies and where the container unpacks it."""
+
+    enabled: bool = False
+    destination_dir: str | None = None
+    distribution_location: str | None = None
+
+
+@dataclass(frozen=True)
+class SerializationSettings:
+    """What turns a task into a message. `prefer` settles conflicts between plugins: `{"custom.workers": "plugin"}`."""
+
+    image_config: ImageConfig = ImageConfig()
+    project: str | None = None
+    domain: str | None = None
+    version: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    default_resources: Resources | None = None
+    git_repo: str | None = None
+    python_interpreter: str = "/opt/venv/bin/python3"
+    fast_serialization_settings: FastSerializationSettings | None = None
+    source_root: str | None = None
+    prefer: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def virtualenv_root(self) -> str:
+        return str(PurePosixPath(self.python_interpreter).parent.parent)
+
+    @property
+    def should_fast_serialize(self) -> bool:
+        return self.fast_serialization_settings is not None and self.fast_serialization_settings.enabled
+
+    def serialized_context(self) -> str:
+        """The settings as text for an environment variable: JSON, gzip (no time stamp), base64."""
+        return base64.b64encode(gzip.compress(json.dumps(asdict(self)).encode(), mtime=0)).decode()
+
+    @classmethod
+    def from_transport(cls, text: str) -> SerializationSettings:
+        data = json.loads(gzip.decompress(base64.b64decode(text)))
+        images = data["image_config"]
+        default = images["default_image"]
+        data["image_config"] = ImageConfig(Image(**default) if default else None, tuple(Image(**one) for one in images["images"]))
+        if data["default_resources"]:
+            data["default_resources"] = Resources(**data["default_resources"])
+        if data["fast_serialization_settings"]:
+            data["fast_serialization_settings"] = FastSerializationSettings(**data["fast_serialization_settings"])
+        return cls(**data)
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret that the platform mounts: in group `group` under `key`, as a file or as an environment variable."""
+
+    class MountType(Enum):
+        """Numbers of the IDL's Secret.MountType."""
+
+        ANY = 0
+        ENV_VAR = 1
+        FILE = 2
+
+    group: str | None = None
+    key: str | None = None
+    group_version: str | None = None
+    mount_requirement: Secret.MountType = MountType.ANY
+    env_var: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.env_var is not None and not _ENV_NAME.match(self.env_var):
+            raise DefinitionError(f"Secret(env_var={self.env_var!r}): use capital letters, digits and _ only, no digit first")
+        if not self.group and not self.key:
+            raise DefinitionError("Secret(): name a group, a key or both")
+
+    def to_message(self) -> security.Secret:
+        from fledge.idl import security as messages  # the door loads protobuf
+
+        return messages.Secret(
+            group=self.group or "",
+            group_version=self.group_version or "",
+            key=self.key or "",
+            mount_requirement=self.mount_requirement.value,  # type: ignore[arg-type] # the stub wants the enum's wrapper
+            env_var=self.env_var or "",
+        )
+
+
+@dataclass(frozen=True)
+class PodTemplate:
+    """A Kubernetes pod around the task: `pod_spec` is the JSON form of a PodSpec."""
+
+    pod_spec: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON of Kubernetes' own making
+    primary_container_name: str = "primary"
+    labels: Mapping[str, str] | None = None
+    annotations: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Documentation:
+    """What the platform shows about a task: a short and a long description and a link to the source."""
+
+    short_description: str | None = None
+    long_description: str | None = None
+    source_code: str | None = None
+
+
+@dataclass(frozen=True)
+class LocalConfig:
+    """What a local run is told by its environment; docs/environment.md is the table of all variables."""
+
+    cache_dir: str
+    cache_enabled: bool = True
+    cache_overwrite: bool = False
+    disabled_plugins: frozenset[str] = frozenset()
+    trace_hooks: bool = False
+    log_level: str | None = None
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> LocalConfig:
+        """Read every `FLEDGE_*` variable, now. The cache is off under pytest unless FLEDGE_CACHE says otherwise."""
+        env = os.environ if env is None else env
+        home = env.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+        return cls(
+            cache_dir=env.get("FLEDGE_CACHE_DIR") or home,
+            cache_enabled=_flag(env, "FLEDGE_CACHE", default="PYTEST_CURRENT_TEST" not in env),
+            cache_overwrite=_flag(env, "FLEDGE_CACHE_OVERWRITE", default=False),
+            disabled_plugins=frozenset(name.strip() for name in env.get("FLEDGE_DISABLE_PLUGINS", "").split(",") if name.strip()),
+            trace_hooks=_flag(env, "FLEDGE_TRACE_HOOKS", default=False),
+            log_level=env.get("FLEDGE_LOG"),
+        )
+
+
+def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+    value = env.get(name)
+    return default if value is None else value.strip().lower() in ("1", "true", "t", "yes", "on")
