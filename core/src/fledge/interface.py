@@ -1,0 +1,309 @@
+"""A task's inputs and outputs by name: from a Python signature, to the TypedInterface message, and how a call binds to it."""
+
+from __future__ import annotations
+
+import inspect
+import keyword
+import sys
+import typing
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fledge import idl
+from fledge.docstrings import Docstring
+from fledge.errors import CallError, DefinitionError, nearest, type_name
+
+if TYPE_CHECKING:
+    from fledge.idl import interface as messages
+    from fledge.types.base import Converter, TypeRegistry
+
+__all__ = ["CompiledInterface", "Interface", "UnresolvedAnnotation", "interface_of", "kwtypes"]
+
+DEFAULT_TUPLE_NAME = "DefaultNamedTupleOutput"
+Native = Any  # Any: an annotation may be a class, a generic alias, a union or a string's meaning
+
+
+def kwtypes(**kwargs: Native) -> OrderedDict[str, Native]:
+    """Names to types, in the order given: `kwtypes(a=int, b=str)`."""
+    return OrderedDict(kwargs)
+
+
+class UnresolvedAnnotation(Exception):  # noqa: N818 - a signal between two functions, never shown
+    """An annotation names something that does not exist yet (a forward reference); it is tried again at first use."""
+
+
+class Interface:
+    """Python names and types of a task's inputs and outputs, in declared order.
+
+    Args:
+        inputs: Name -> type, or name -> (type, default). A default of None counts as no default for `inputs_with_defaults`.
+        outputs: Name -> type.
+        output_tuple_name: Class name of the tuple that holds the outputs.
+        docstring: What the docstring says about task, inputs and outputs.
+
+    Raises:
+        DefinitionError: A name is not an identifier.
+    """
+
+    __slots__ = ("_compiled", "_defaults", "_docstring", "_inputs", "_output_tuple", "_output_tuple_name", "_outputs")
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Native | tuple[Native, object]] | None = None,
+        outputs: Mapping[str, Native] | None = None,
+        output_tuple_name: str | None = None,
+        docstring: Docstring | None = None,
+    ) -> None:
+        self._inputs: dict[str, Native] = {}
+        self._defaults: dict[str, object] = {}
+        for name, given in (inputs or {}).items():
+            _check_name("input", name)
+            if isinstance(given, tuple) and len(given) > 1:
+                self._inputs[name], self._defaults[name] = given[0], given[1]
+            else:
+                self._inputs[name] = given
+        self._outputs: dict[str, Native] = dict(outputs or {})
+        for name in self._outputs:
+            _check_name("output", name)
+        self._output_tuple_name = output_tuple_name
+        self._docstring = docstring
+        self._output_tuple: type | None = None
+        self._compiled: tuple[TypeRegistry, CompiledInterface] | None = None
+
+    @property
+    def inputs(self) -> dict[str, Native]:
+        return dict(self._inputs)
+
+    @property
+    def outputs(self) -> dict[str, Native]:
+        return dict(self._outputs)
+
+    @property
+    def inputs_with_defaults(self) -> dict[str, tuple[Native, object]]:
+        """Name -> (type, default); None stands for no default as well as for a default of None."""
+        return {name: (kind, self._defaults.get(name)) for name, kind in self._inputs.items()}
+
+    @property
+    def default_inputs_as_kwargs(self) -> dict[str, object]:
+        return {name: value for name, value in self._defaults.items() if value is not None}
+
+    @property
+    def defaults(self) -> Mapping[str, object]:
+        """Every declared default, those of None included."""
+        return self._defaults
+
+    @property
+    def output_names(self) -> list[str] | None:
+        return list(self._outputs) or None
+
+    @property
+    def output_tuple_name(self) -> str | None:
+        return self._output_tuple_name
+
+    @property
+    def output_tuple(self) -> type:
+        """The named tuple of the outputs: its class name is `output_tuple_name`."""
+        if self._output_tuple is None:
+            from collections import namedtuple  # made once, when several outputs are first packed
+
+            made = namedtuple(self._output_tuple_name or DEFAULT_TUPLE_NAME, list(self._outputs))  # type: ignore[misc] # dynamic by nature
+            self._output_tuple = made
+        return self._output_tuple
+
+    @property
+    def docstring(self) -> Docstring | None:
+        return self._docstring
+
+    def remove_inputs(self, names: Iterable[str] | None) -> Interface:
+        """Without these inputs; the same object for None."""
+        if names is None:
+            return self
+        gone = set(names)
+        return self._changed({name: pair for name, pair in self._pairs().items() if name not in gone}, self._outputs)
+
+    def with_inputs(self, extra: Mapping[str, Native]) -> Interface:
+        """With more inputs; the same object when there are none. DefinitionError when a name exists."""
+        _refuse_known("input", extra, self._inputs)
+        return self._changed({**self._pairs(), **extra}, self._outputs) if extra else self
+
+    def with_outputs(self, extra: Mapping[str, Native]) -> Interface:
+        """With more outputs; the same object when there are none. DefinitionError when a name exists."""
+        _refuse_known("output", extra, self._outputs)
+        return self._changed(self._pairs(), {**self._outputs, **extra}) if extra else self
+
+    def _pairs(self) -> dict[str, Native]:
+        return {
+            name: (kind, self._defaults[name]) if name in self._defaults else kind for name, kind in self._inputs.items()
+        }
+
+    def _changed(self, inputs: Mapping[str, Native], outputs: Mapping[str, Native]) -> Interface:
+        return Interface(inputs, outputs, self._output_tuple_name, self._docstring)
+
+    def bind(self, task_name: str, args: tuple[object, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Arguments of a call by input name, defaults filled in, in declared order.
+
+        Raises:
+            CallError: Too many positional arguments, an unknown keyword, a name given twice or missing.
+        """
+        names = self._inputs
+        if args:
+            if len(args) > len(names):
+                raise CallError(task_name, f"takes {len(names)} inputs ({', '.join(names)}) but {len(args)} were given")
+            positional = dict(zip(names, args, strict=False))
+            for name in positional:
+                if name in kwargs:
+                    raise CallError(task_name, f"input {name!r} is given twice, by position and by name", name)
+            kwargs = {**positional, **kwargs}
+        if kwargs.keys() == names.keys():
+            return kwargs
+        for name in kwargs:
+            if name not in names:
+                takes = f"it takes {', '.join(names)}" if names else "it takes none"
+                raise CallError(task_name, f"no input is called {name!r}; {takes}{nearest(name, names)}", name)
+        missing = [name for name in names if name not in kwargs and name not in self._defaults]
+        if missing:
+            wanted = ", ".join(f"{name}: {type_name(names[name])}" for name in missing)
+            raise CallError(task_name, f"missing input {wanted}", missing[0])
+        return {name: kwargs[name] if name in kwargs else self._defaults[name] for name in names}
+
+    def check(self, registry: TypeRegistry, task_name: str) -> None:
+        """UnsupportedTypeError for the first input or output that no transformer knows. Loads no message."""
+        for name, kind in self._inputs.items():
+            registry.check(kind, f"{task_name}.inputs.{name}")
+        for name, kind in self._outputs.items():
+            registry.check(kind, f"{task_name}.outputs.{name}")
+
+    def compile(self, registry: TypeRegistry) -> CompiledInterface:
+        """The converters of this interface; made once per registry."""
+        if self._compiled is None or self._compiled[0] is not registry:
+            self._compiled = (registry, CompiledInterface(self, registry))
+        return self._compiled[1]
+
+    def to_typed_interface(self, registry: TypeRegistry) -> messages.TypedInterface:
+        """flyteidl.core.TypedInterface. A variable without a text of its own is described by its name."""
+        compiled = self.compile(registry)
+        texts = self._docstring or Docstring()
+        message = idl.interface.TypedInterface()
+        message.inputs.SetInParent()
+        message.outputs.SetInParent()
+        for name, converter in compiled.inputs.items():
+            variable = message.inputs.variables[name]
+            variable.type.CopyFrom(converter.literal_type)
+            variable.description = texts.inputs.get(name) or name
+        for name, converter in compiled.outputs.items():
+            variable = message.outputs.variables[name]
+            variable.type.CopyFrom(converter.literal_type)
+            variable.description = texts.returns or name
+        return message
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Interface):
+            return NotImplemented
+        return self._pairs() == other._pairs() and self._outputs == other._outputs
+
+    def __hash__(self) -> int:
+        return hash((tuple(self._inputs), tuple(self._outputs)))
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(
+            f"{name}: {type_name(kind)}" + (f"={self._defaults[name]!r}" if name in self._defaults else "")
+            for name, kind in self._inputs.items()
+        )
+        outputs = ", ".join(f"{name}: {type_name(kind)}" for name, kind in self._outputs.items())
+        return f"({inputs}) -> ({outputs})"
+
+
+class CompiledInterface:
+    """One converter per input and output: what a task uses to go from literals to Python values and back."""
+
+    __slots__ = ("inputs", "outputs")
+
+    def __init__(self, interface: Interface, registry: TypeRegistry) -> None:
+        self.inputs: dict[str, Converter] = {name: registry.converter(kind) for name, kind in interface.inputs.items()}
+        self.outputs: dict[str, Converter] = {name: registry.converter(kind) for name, kind in interface.outputs.items()}
+
+
+def interface_of(function: Callable[..., object], task_name: str) -> Interface:
+    """The interface a function's signature declares.
+
+    A NamedTuple return names the outputs; a plain tuple of several types gives o0, o1, ...; one type gives o0; no return
+    annotation or None gives no outputs.
+
+    Raises:
+        DefinitionError: A parameter has no annotation, or is of a kind that cannot be given by name.
+        UnresolvedAnnotation: An annotation names something that does not exist yet.
+    """
+    hints = _hints(function, task_name)
+    inputs: dict[str, Native] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise DefinitionError(f"task {task_name}: parameter {str(parameter)!r} cannot be an input. Give every input a name of its own")
+        if name not in hints:
+            raise DefinitionError(
+                f"task {task_name}: parameter {name!r} has no annotation. Write its type: def {function.__name__}({name}: int, ...)"
+            )
+        default = parameter.default
+        inputs[name] = hints[name] if default is parameter.empty else (hints[name], default)
+    outputs, tuple_name = _outputs_of(hints.get("return"), task_name)
+    return Interface(inputs, outputs, tuple_name, Docstring.parse(function.__doc__))
+
+
+def _outputs_of(returned: Native, task_name: str) -> tuple[dict[str, Native], str | None]:
+    if returned is None or returned is type(None):
+        return {}, None
+    if isinstance(returned, type) and issubclass(returned, tuple) and hasattr(returned, "_fields"):
+        return typing.get_type_hints(returned, include_extras=True), returned.__name__
+    if typing.get_origin(returned) is tuple:
+        kinds = typing.get_args(returned)
+        if Ellipsis in kinds or len(kinds) < 2:
+            raise DefinitionError(
+                f"task {task_name}: {type_name(returned)} is not a set of outputs. Write list[...] for many values of one type, "
+                "or tuple[A, B] or a NamedTuple for several outputs"
+            )
+        return {f"o{number}": kind for number, kind in enumerate(kinds)}, None
+    return {"o0": returned}, None
+
+
+def _hints(function: Callable[..., object], task_name: str) -> dict[str, Native]:
+    """Evaluated annotations. Unlike `typing.get_type_hints`, a default of None does not change the type on Python 3.10."""
+    function = inspect.unwrap(function)
+    annotations = dict(getattr(function, "__annotations__", {}))
+    namespace = _namespace(function)
+    for name, annotation in annotations.items():
+        if annotation is None:
+            annotations[name] = type(None)
+            continue
+        holder = type("_Holder", (), {"__annotations__": {name: annotation}, "__module__": getattr(function, "__module__", "")})
+        try:
+            annotations[name] = typing.get_type_hints(holder, globalns=namespace, localns=namespace, include_extras=True)[name]
+        except NameError as exc:
+            raise UnresolvedAnnotation(f"task {task_name}: annotation of {name!r}: {exc}") from exc
+        except (SyntaxError, TypeError) as exc:
+            raise DefinitionError(f"task {task_name}: annotation {annotation!r} of {name!r} cannot be read: {exc}") from exc
+    return annotations
+
+
+def _namespace(function: Callable[..., object]) -> dict[str, Any]:
+    """Module globals, with the names that the function closes over and its own type parameters (PEP 695)."""
+    module = sys.modules.get(getattr(function, "__module__", ""))
+    namespace = {**getattr(module, "__dict__", {}), **getattr(function, "__globals__", {})}
+    code, closure = getattr(function, "__code__", None), getattr(function, "__closure__", None)
+    for name, cell in zip(code.co_freevars if code else (), closure or (), strict=False):
+        try:
+            namespace[name] = cell.cell_contents
+        except ValueError:  # an empty cell: the name is bound later
+            continue
+    namespace.update({parameter.__name__: parameter for parameter in getattr(function, "__type_params__", ())})
+    return namespace
+
+
+def _check_name(what: str, name: str) -> None:
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+        raise DefinitionError(f"{what} name {name!r} is not a Python identifier. Rename it")
+
+
+def _refuse_known(what: str, extra: Mapping[str, Native], known: Mapping[str, Native]) -> None:
+    for name in extra:
+        if name in known:
+            raise DefinitionError(f"{what} {name!r} exists already. Choose another name")
