@@ -1,0 +1,240 @@
+"""Everything a developer or CI runs: `nox -s demo`, `nox -s tests`, and the checks one by one (`nox -l`).
+
+In: this checkout and a package index. Out: environments under `.nox/`, wheels under `dist/`, and an exit status.
+
+`demo`, `tests`, `types`, `layers` and `fuzz` share one environment, `.nox/shared`, with every package installed in
+editable form; it is made again when what it was made from changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PACKAGES = ("core", "plugins/dataframes", "plugins-sql", "plugins-distributed")
+DISTRIBUTIONS = {
+    "fledge": "fledge",
+    "fledge-dataframes": "fledge_dataframes",
+    "fledge-sql": "fledge_sql",
+    "fledge-distributed": "fledge_distributed",
+}
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+# Pinned, and always by pip: other installers do not find the CPU build that pip may be configured to find.
+TORCH = "torch==2.13.0"
+CHECKED = ("core", "plugins/dataframes", "plugins-sql", "plugins-distributed", "tests", "benchmarks", "examples")
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["tests"]
+
+
+# -- the sessions ------------------------------------------------------------------------------------------------------
+
+
+@nox.session(python=False)
+def demo(session: nox.Session) -> None:
+    """Run the main job: SQL, training on four ranks and scoring, on the flights of a year."""
+    python = shared_environment(session)
+    run_in(session, python, "-m", "examples.flight_delays", *session.posargs)
+
+
+@nox.session(python=False)
+def tests(session: nox.Session) -> None:
+    """Run all tests on the Python that runs nox; then lint, types, layers and parity."""
+    python = shared_environment(session)
+    if not session.posargs:
+        for name in ("lint", "types", "layers", "parity"):
+            session.notify(name)
+    run_in(session, python, "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=False)
+def tests_all(session: nox.Session) -> None:
+    """Run the tests on every supported Python that this machine has; torch only on the Python that runs nox."""
+    found = {version: path for version in PYTHONS if (path := find_interpreter(version))}
+    missing = [version for version in PYTHONS if version not in found]
+    if missing:
+        session.warn(f"not on this machine, left out: Python {', '.join(missing)}")
+    failed = []
+    for version, interpreter in found.items():
+        session.log(f"Python {version}: {interpreter}")
+        is_own = version == f"{sys.version_info.major}.{sys.version_info.minor}"
+        try:
+            # The CPU build of torch is at hand for few Pythons; elsewhere it would bring gigabytes of CUDA.
+            python = shared_environment(session) if is_own else environment(session, f"py{version}", interpreter)
+            run_in(session, python, "-m", "pytest", *session.posargs)
+        except nox.command.CommandFailed:
+            failed.append(version)
+    if failed:
+        session.error(f"the tests failed on Python {', '.join(failed)}")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and form: ruff (rules and format), and the changelog's fragments."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", *(session.posargs or ["."]))
+    session.run("ruff", "format", "--check", *(session.posargs or ["."]))
+    session.run("towncrier", "build", "--draft", "--version", "next", "--date", "unreleased", silent=True)
+
+
+@nox.session(python=False)
+def types(session: nox.Session) -> None:
+    """Check every annotation with mypy in its strict mode, package by package."""
+    python = shared_environment(session)
+    run_in(session, python, "-m", "mypy", "noxfile.py", "conftest.py")
+    for place in CHECKED:
+        if any((ROOT / place).rglob("*.py")):
+            run_in(session, python, "-m", "mypy", place)
+
+
+@nox.session(python=False)
+def layers(session: nox.Session) -> None:
+    """Check that imports go one way: layers of the core, core without plugins, independent siblings."""
+    python = shared_environment(session)
+    run_in(session, python, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-logo")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build sdists, and wheels from the sdists; install each into an empty environment; try it there."""
+    session.install(*group("build"))
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    for package in PACKAGES:
+        session.run("python", "-m", "build", "--outdir", str(dist), package)
+    files = sorted(dist.iterdir())
+    if len(files) != 2 * len(PACKAGES):
+        session.error(f"expected a wheel and an sdist of each package in {dist}, found {[file.name for file in files]}")
+    session.run("twine", "check", "--strict", *map(str, files))
+    for distribution, module in DISTRIBUTIONS.items():
+        place = Path(session.create_tmp()) / distribution
+        shutil.rmtree(place, ignore_errors=True)
+        session.run("python", "-m", "venv", str(place))
+        python = bin_folder(place) / "python"
+        # Our own wheels come from dist/ only; a fledge on the index would be somebody's.
+        wheels = [str(wheel) for wheel in dist.glob("*.whl") if needs(distribution, wheel)]
+        session.run(str(python), "-m", "pip", "install", "--quiet", *wheels, external=True)
+        smoke = ROOT / "tests/repo/smoke_installed.py"
+        session.run(str(python), "-I", str(smoke), distribution, module, external=True)
+
+
+@nox.session
+def parity(session: nox.Session) -> None:
+    """Compare with the newest flytekit, both SDKs in one process."""
+    if not any((ROOT / "tests/parity").glob("test_*.py")):
+        session.skip("tests/parity holds no tests")
+    session.install(*editable(PACKAGES), *group("parity"))
+    session.run("python", "-m", "pytest", *(session.posargs or ["tests/parity"]))
+
+
+@nox.session(python=False)
+def fuzz(session: nox.Session) -> None:
+    """Run every property of the core for long: 20,000 examples each."""
+    python = shared_environment(session)
+    where = session.posargs or ["core/tests"]
+    run_in(session, python, "-m", "pytest", "-m", "hypothesis", "--hypothesis-profile=fuzz", *where)
+
+
+@nox.session(python=False)
+def bench(session: nox.Session) -> None:
+    """Measure ours, the peers' and the floor's time, interleaved in one run. Options: `nox -s bench -- --help`."""
+    ours = environment(session, "bench-fledge", sys.executable, packages=("core",), tools=())
+    peer = plain_environment(session, "bench-flytekit", ["flytekit"])
+    run_in(session, ours, "benchmarks/run.py", "--python", f"flytekit={peer}", *session.posargs)
+
+
+# -- environments ------------------------------------------------------------------------------------------------------
+
+
+def shared_environment(session: nox.Session) -> Path:
+    """The Python of the environment with everything in it, torch included."""
+    tools = ("test", "types", "layers")
+    return environment(session, "shared", sys.executable, packages=PACKAGES, tools=tools, first=[TORCH])
+
+
+def environment(
+    session: nox.Session,
+    name: str,
+    interpreter: str,
+    *,
+    packages: tuple[str, ...] = PACKAGES,
+    tools: tuple[str, ...] = ("test",),
+    first: list[str] | None = None,
+) -> Path:
+    """Make `.nox/<name>` with our packages in editable form and return its Python."""
+    wanted = [*editable(packages), *(requirement for tool in tools for requirement in group(tool))]
+    sources = [ROOT / "core/src/fledge/_version.py", *(ROOT / package / "pyproject.toml" for package in packages)]
+    return made(session, name, interpreter, [first or [], wanted], sources)
+
+
+def plain_environment(session: nox.Session, name: str, requirements: list[str]) -> Path:
+    """Make `.nox/<name>` with packages from the index alone and return its Python."""
+    return made(session, name, sys.executable, [requirements], [])
+
+
+def made(session: nox.Session, name: str, interpreter: str, installs: list[list[str]], sources: list[Path]) -> Path:
+    """Make an environment, or take the one that was made from the same things; the stamp is written last."""
+    place = ROOT / ".nox" / name
+    python = bin_folder(place) / "python"
+    stamp = place / "made-from"
+    told = [str(ROOT), interpreter, repr(installs), *(source.read_text() for source in sources)]
+    digest = hashlib.sha256("\0".join(told).encode()).hexdigest()
+    if not (python.exists() and stamp.exists() and stamp.read_text() == digest):
+        session.log(f"making the environment {place}; the first time it downloads for some minutes")
+        shutil.rmtree(place, ignore_errors=True)
+        session.run(interpreter, "-m", "venv", str(place))
+        for requirements in filter(None, installs):
+            session.run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements)
+        stamp.write_text(digest)
+    return python
+
+
+def run_in(session: nox.Session, python: Path, *arguments: str) -> None:
+    """Run a Python of ours as if its environment were active."""
+    path = os.pathsep.join([str(python.parent), os.environ.get("PATH", "")])
+    session.run(str(python), *arguments, env={"PATH": path, "VIRTUAL_ENV": str(python.parent.parent)})
+
+
+def find_interpreter(version: str) -> str | None:
+    """The path of a Python that runs and is of this version. A name on the PATH may be a shim that only fails."""
+    candidates = [sys.executable, f"python{version}"]
+    candidates += [str(path) for path in sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))]
+    ask = "import sys; print(sys.executable, '%d.%d' % sys.version_info[:2], sep='\\n')"
+    for candidate in candidates:
+        try:
+            told = subprocess.run([candidate, "-c", ask], capture_output=True, text=True, check=True).stdout.split("\n")
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        if told[1] == version:
+            return told[0]
+    return None
+
+
+def bin_folder(place: Path) -> Path:
+    """Where an environment keeps its commands."""
+    return place / ("Scripts" if os.name == "nt" else "bin")
+
+
+def editable(packages: tuple[str, ...]) -> list[str]:
+    """Arguments for pip that install our packages from their folders."""
+    return [argument for package in packages for argument in ("-e", f"./{package}")]
+
+
+def group(name: str) -> list[str]:
+    """The requirements of a dependency group of the root pyproject.toml."""
+    return list(nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), name))
+
+
+def needs(distribution: str, wheel: Path) -> bool:
+    """Whether a wheel of ours belongs to what `distribution` is installed with."""
+    name = wheel.name.split("-")[0].replace("_", "-")
+    needed = {"fledge", distribution} | ({"fledge-dataframes"} if distribution == "fledge-sql" else set())
+    return name in needed
