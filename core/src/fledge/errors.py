@@ -39,8 +39,11 @@ __all__ = [
     "UnknownConfigError",
     "UnsupportedTypeError",
     "add_note",
+    "mark_user_error",
     "nearest",
+    "origin_of",
     "short_repr",
+    "type_name",
 ]
 
 
@@ -284,6 +287,20 @@ def add_note(error: BaseException, note: str) -> None:
         error.add_note(note)
     else:
         error.__notes__ = [*getattr(error, "__notes__", ()), note]
+
+
+def mark_user_error(error: BaseException) -> None:
+    """Remember that the user's code raised this foreign exception; ours carry their origin themselves."""
+    if not isinstance(error, FledgeError):
+        error.__dict__["__fledge_origin__"] = "USER"
+
+
+def origin_of(error: BaseException) -> str:
+    """`USER` or `SYSTEM`."""
+    if isinstance(error, FledgeError):
+        return error.origin
+    origin: str = error.__dict__.get("__fledge_origin__", "SYSTEM")
+    return origin
 
 
 def short_repr(value: object, limit: int = 80) -> str:

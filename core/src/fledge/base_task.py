@@ -1,0 +1,542 @@
+"""Task and PythonTask: from a call to literals, to `execute`, and back; and what a task tells serialization.
+
+A local call, a worker rank and a container run take one path, `dispatch_execute`: literals -> Python values -> `execute`
+-> Python values -> literals. A task does not change when it is called or serialized.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from fledge import idl
+from fledge.attempts import environment, is_plain, run_attempts, warn_if_deprecated
+from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager, Scratch
+from fledge.decks import DeckField, add_value_deck, check_deck_fields
+from fledge.errors import CallError, DefinitionError, IgnoreOutputs, OutputError, add_note, mark_user_error, nearest
+from fledge.events import Failed, Finished, Ignored, Started
+from fledge.interface import CompiledInterface, Interface, kwtypes
+from fledge.metadata import TaskMetadata
+from fledge.nodes import create_node
+from fledge.promise import Promise, VoidPromise, pack_outputs
+from fledge.settings import Documentation
+from fledge.storage import LiveStore
+from fledge.tracking import TrackedInstance
+
+if TYPE_CHECKING:
+    from fledge.idl import interface as interface_messages
+    from fledge.idl import literals, security, tasks, workflow
+    from fledge.settings import SerializationSettings
+
+__all__ = [
+    "DATA_CARD",
+    "DYNAMIC_PARTITIONS",
+    "MODEL_CARD",
+    "UNSET_CARD",
+    "IgnoreOutputs",
+    "PythonTask",
+    "T",
+    "Task",
+    "TaskMetadata",
+    "TaskResolverMixin",
+    "kwtypes",
+]
+
+DYNAMIC_PARTITIONS = "_uap"
+MODEL_CARD = "_ucm"
+DATA_CARD = "_ucd"
+UNSET_CARD = "_uc"
+
+T = TypeVar("T")
+Value = Any  # Any: whatever type the task declares
+ALL_DECK_FIELDS = (
+    DeckField.SOURCE_CODE,
+    DeckField.DEPENDENCIES,
+    DeckField.TIMELINE,
+    DeckField.INPUT,
+    DeckField.OUTPUT,
+)
+
+
+class Task:
+    """The base of all tasks: closest to the TaskTemplate message, without a Python interface of its own.
+
+    Args:
+        task_type: What the backend dispatches on, e.g. `python-task`.
+        name: Unique per project, domain and version.
+        interface: Typed inputs and outputs.
+        metadata: Retries, timeout, cache and the like.
+        task_type_version: Version of the protocol between a task type and the backend's plugin for it.
+        security_ctx: Identity and secrets the task needs.
+        docs: What the platform shows about the task.
+    """
+
+    def __init__(
+        self,
+        task_type: str,
+        name: str,
+        interface: interface_messages.TypedInterface | None,
+        metadata: TaskMetadata | None = None,
+        task_type_version: int = 0,
+        security_ctx: security.SecurityContext | None = None,
+        docs: Documentation | None = None,
+        **kwargs: Any,  # Any: only there to be refused by name
+    ) -> None:
+        for unknown in kwargs:
+            known = ("metadata", "task_type_version", "security_ctx", "docs", "environment", "enable_deck", "deck_fields")
+            raise DefinitionError(f"task {name}: unknown argument {unknown!r}{nearest(unknown, known)}")
+        self._task_type = task_type
+        self._name = name
+        self._interface = interface
+        self._metadata = metadata if metadata is not None else TaskMetadata()
+        self._task_type_version = task_type_version
+        self._security_ctx = security_ctx
+        self._docs = docs
+
+    @property
+    def interface(self) -> interface_messages.TypedInterface:
+        return self._interface if self._interface is not None else idl.interface.TypedInterface()
+
+    @property
+    def metadata(self) -> TaskMetadata:
+        return self._metadata
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def task_type(self) -> str:
+        return self._task_type
+
+    @property
+    def python_interface(self) -> Interface | None:
+        return None
+
+    @property
+    def task_type_version(self) -> int:
+        return self._task_type_version
+
+    @property
+    def security_context(self) -> security.SecurityContext | None:
+        return self._security_ctx
+
+    @property
+    def docs(self) -> Documentation | None:
+        return self._docs
+
+    def get_type_for_input_var(self, k: str, v: Value) -> type:
+        """The run-time type of the value: a bare task knows no declared one."""
+        return type(v)
+
+    def get_type_for_output_var(self, k: str, v: Value) -> type:
+        """The run-time type of the value: a bare task knows no declared one."""
+        return type(v)
+
+    def get_input_types(self) -> dict[str, type] | None:
+        return None
+
+    def compile(self, ctx: FlyteContext, *args: Value, **kwargs: Value) -> Value:
+        raise NotImplementedError(f"task {self.name} of type {type(self).__name__} cannot stand in a workflow")
+
+    def get_container(self, settings: SerializationSettings) -> tasks.Container | None:
+        """The container that runs the task, if a container does."""
+        return None
+
+    def get_k8s_pod(self, settings: SerializationSettings) -> tasks.K8sPod | None:
+        """The pod that runs the task, if it needs more than a container."""
+        return None
+
+    def get_sql(self, settings: SerializationSettings) -> tasks.Sql | None:
+        """The statement, if a hosted engine runs the task."""
+        return None
+
+    def get_custom(self, settings: SerializationSettings) -> Mapping[str, Any] | None:
+        """The task's own contribution to `TaskTemplate.custom`: JSON that the backend's plugin reads."""
+        return None
+
+    def get_config(self, settings: SerializationSettings) -> Mapping[str, str] | None:
+        """The task's own contribution to `TaskTemplate.config`."""
+        return None
+
+    def get_extended_resources(self, settings: SerializationSettings) -> tasks.ExtendedResources | None:
+        """Accelerators and shared memory."""
+        return None
+
+    def local_execution_mode(self) -> ExecutionState.Mode:
+        return ExecutionState.Mode.LOCAL_TASK_EXECUTION
+
+    def __call__(self, *args: Value, **kwargs: Value) -> Value:
+        raise CallError(self.name, f"a {type(self).__name__} without a Python interface cannot be called")
+
+    def local_execute(self, ctx: FlyteContext, **kwargs: Value) -> Value:
+        return self._abstract("local_execute")
+
+    def sandbox_execute(self, ctx: FlyteContext, input_literal_map: literals.LiteralMap) -> literals.LiteralMap:
+        """Run with fresh user parameters; local runs only."""
+        scratch = Scratch()
+        params = ExecutionParameters(scratch, task_id=self.name)
+        state = ctx.execution_state.with_(user_space_params=params)
+        storage = ctx.storage.with_(live=ctx.storage.live, scratch=scratch.made)
+        try:
+            return self.dispatch_execute(ctx.with_(execution_state=state, storage=storage), input_literal_map)
+        finally:
+            scratch.remove()
+
+    def dispatch_execute(self, ctx: FlyteContext, input_literal_map: literals.LiteralMap) -> literals.LiteralMap:
+        return self._abstract("dispatch_execute")
+
+    def pre_execute(self, user_params: ExecutionParameters | None) -> ExecutionParameters | None:
+        return user_params
+
+    def execute(self, **kwargs: Value) -> Value:
+        return self._abstract("execute")
+
+    def _abstract(self, method: str) -> NoReturn:
+        raise NotImplementedError(f"{type(self).__name__}.{method}() is not implemented (task {self.name})")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+
+class PythonTask(TrackedInstance, Task, Generic[T]):
+    """Base of all tasks with a Python interface. Use it directly for task types that are not a Python function.
+
+    Args:
+        task_type: What the backend dispatches on.
+        name: Unique per project, domain and version.
+        task_config: What the task type's plugin needs to know.
+        interface: Python names and types; None: neither inputs nor outputs.
+        environment: Environment variables of the run.
+        disable_deck: Deprecated, the negation of `enable_deck`.
+        enable_deck: Write an HTML page about each run.
+        deck_fields: The parts of that page.
+        **kwargs: What `Task` takes. DefinitionError for any other name.
+    """
+
+    def __init__(
+        self,
+        task_type: str,
+        name: str,
+        task_config: T | None = None,
+        interface: Interface | None = None,
+        environment: Mapping[str, str] | None = None,
+        disable_deck: bool | None = None,
+        enable_deck: bool | None = None,
+        deck_fields: tuple[DeckField, ...] | None = ALL_DECK_FIELDS,
+        **kwargs: Any,  # Any: passed on to Task, which refuses unknown names
+    ) -> None:
+        Task.__init__(self, task_type, name, None, **kwargs)
+        TrackedInstance.__init__(self)
+        self._python_interface = interface if interface is not None else Interface()
+        self._task_config = task_config
+        self._environment = dict(environment or {})
+        if disable_deck is not None:
+            if enable_deck is not None:
+                raise DefinitionError(f"task {name}: disable_deck and enable_deck say the same thing. Keep enable_deck")
+            warnings.warn("disable_deck is deprecated, use enable_deck", FutureWarning, stacklevel=3)
+        self._enable_deck = bool(enable_deck) if disable_deck is None else not disable_deck
+        fields = check_deck_fields(name, deck_fields)
+        self._deck_fields = fields if self._enable_deck else []
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def python_interface(self) -> Interface:
+        return self._python_interface
+
+    @property
+    def interface(self) -> interface_messages.TypedInterface:
+        """flyteidl.core.TypedInterface of the Python interface."""
+        return self.python_interface.to_typed_interface(FlyteContextManager.current_context().registry)
+
+    @property
+    def task_config(self) -> T | None:
+        return self._task_config
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return dict(self._environment)
+
+    @property
+    def enable_deck(self) -> bool:
+        return self._enable_deck
+
+    @property
+    def disable_deck(self) -> bool:
+        """Deprecated: the negation of `enable_deck`."""
+        warnings.warn("disable_deck is deprecated, use enable_deck", DeprecationWarning, stacklevel=2)
+        return not self._enable_deck
+
+    @property
+    def deck_fields(self) -> list[DeckField]:
+        return list(self._deck_fields)
+
+    @property
+    def docs(self) -> Documentation | None:
+        """The documentation given, else what the docstring says."""
+        if self._docs is not None:
+            return self._docs
+        text = self.python_interface.docstring
+        if text is None or not text.short_description:
+            return None
+        return Documentation(text.short_description, text.long_description or None)
+
+    def get_type_for_input_var(self, k: str, v: Value) -> type:
+        """The declared type of an input. KeyError when there is no such input."""
+        declared: type = self.python_interface.inputs[k]
+        return declared
+
+    def get_type_for_output_var(self, k: str, v: Value) -> type:
+        """The declared type of an output. KeyError when there is no such output."""
+        declared: type = self.python_interface.outputs[k]
+        return declared
+
+    def get_input_types(self) -> dict[str, type]:
+        return self.python_interface.inputs
+
+    # -- in a workflow -------------------------------------------------------------------------------------------------
+
+    def construct_node_metadata(self) -> workflow.NodeMetadata:
+        """Name (last part of the task's), timeout, retries and interruptible of a node that runs this task."""
+        metadata = self.metadata
+        message = idl.workflow.NodeMetadata(name=self.name.rsplit(".", 1)[-1], retries=metadata.retry_strategy)
+        if metadata.timeout_s is not None:
+            message.timeout.FromSeconds(0)
+            message.timeout.FromMilliseconds(round(metadata.timeout_s * 1000))
+        if metadata.interruptible is not None:
+            message.interruptible = metadata.interruptible
+        return message
+
+    def compile(self, ctx: FlyteContext, *args: Value, **kwargs: Value) -> Value:
+        """Append a node that runs this task and return the promises of its outputs.
+
+        Raises:
+            CallError: No workflow is being compiled, or the arguments do not fit the inputs.
+        """
+        state = ctx.compilation_state
+        if state is None:
+            raise CallError(self.name, "compile() works only while a workflow is being compiled")
+        bound = dict(zip(self.python_interface.inputs, args, strict=False))
+        if len(args) > len(bound) or bound.keys() & kwargs.keys():
+            self.python_interface.bind(self.name, args, kwargs)  # raises with the right words
+        return create_node(state, self, self.interface, ctx.registry, ctx.storage, {**bound, **kwargs})
+
+    # -- a local run ---------------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Value, **kwargs: Value) -> Value:
+        """Run here and now and return values; while a workflow is compiled, make a node and return promises."""
+        ctx = FlyteContextManager.current_context()
+        if ctx.compilation_state is not None and ctx.compilation_state.mode == 1:
+            return self.compile(ctx, *args, **kwargs)
+        inputs = self.python_interface.bind(self.name, args, kwargs)
+        if ctx.execution_state.mode is ExecutionState.Mode.LOCAL_WORKFLOW_EXECUTION:
+            return self.local_execute(ctx, **inputs)
+        storage = ctx.storage.with_(live=ctx.storage.live or LiveStore(), keep_local=True)
+        state = ExecutionState(self.local_execution_mode(), ctx.execution_state.user_space_params)
+        run = ctx.with_(execution_state=state, storage=storage)
+        return self._native_result(run, self.local_execute(run, **inputs))
+
+    def _native_result(self, ctx: FlyteContext, result: Value) -> Value:
+        """Promises (or a VoidPromise) of `local_execute` as Python values, packed as the interface says."""
+        outputs = self._compiled(ctx).outputs
+        if not outputs:
+            return None
+        promises = result if isinstance(result, tuple) else (result,)
+        values = [
+            outputs[promise.var].to_python(promise.val, ctx.storage, f"{self.name}.outputs.{promise.var}")
+            for promise in promises
+        ]
+        return pack_outputs(self.python_interface, values)
+
+    def local_execute(self, ctx: FlyteContext, **kwargs: Value) -> Value:
+        """Inputs to literals, run, and one ready promise per output; a VoidPromise when there is none.
+
+        Raises:
+            TypeConversionError: An input does not fit its declared type.
+            CallError: An argument the interface does not have.
+        """
+        ctx.plugins.load()
+        inputs = self._input_literals(ctx, kwargs)
+        outputs = self._run_locally(ctx, inputs)
+        names = self.python_interface.outputs
+        found = outputs.literals
+        if len(found) != len(names) or any(name not in found for name in names):
+            raise OutputError(self.name, f"declares outputs {list(names)} and gave {sorted(found)}")
+        if not names:
+            return VoidPromise(self.name)
+        return pack_outputs(self.python_interface, [Promise(name, found[name]) for name in names])
+
+    def _input_literals(self, ctx: FlyteContext, kwargs: Mapping[str, Value]) -> literals.LiteralMap:
+        converters = self._compiled(ctx).inputs
+        literal_map = idl.literals.LiteralMap()
+        target = literal_map.literals
+        for name, value in kwargs.items():
+            converter = converters.get(name)
+            if converter is None:
+                raise CallError(self.name, f"no input is called {name!r}{nearest(name, converters)}", name)
+            if isinstance(value, Promise):
+                target[name].CopyFrom(value.val)
+            elif isinstance(value, VoidPromise):
+                raise CallError(self.name, f"input {name!r}: task {value.task_name} has no outputs to pass on", name)
+            else:
+                target[name].CopyFrom(converter.to_literal(value, ctx.storage, f"{self.name}.inputs.{name}"))
+        return literal_map
+
+    def _run_locally(self, ctx: FlyteContext, inputs: literals.LiteralMap) -> literals.LiteralMap:
+        metadata = self.metadata
+        if is_plain(metadata) and not self._environment:
+            return self.sandbox_execute(ctx, inputs)
+        warn_if_deprecated(self.name, metadata.deprecated)
+        with environment(self._environment):
+            return run_attempts(self.name, metadata, ctx, lambda run: self.sandbox_execute(run, inputs))
+
+    # -- the one path --------------------------------------------------------------------------------------------------
+
+    def dispatch_execute(self, ctx: FlyteContext, input_literal_map: literals.LiteralMap) -> literals.LiteralMap:
+        """Literals in, literals out: what a local call, a rank and a container all run.
+
+        Returns:
+            One literal per declared output; an empty map for a task without outputs.
+
+        Raises:
+            IgnoreOutputs: Raised by `execute` or `post_execute`, passed on as it is.
+            TypeConversionError: An input or an output does not fit its declared type.
+            Whatever `execute` raises: the same object, with a note that names the task.
+        """
+        ctx.plugins.load()
+        if not ctx.plugins.has_observers:
+            return self._dispatch(ctx, input_literal_map)
+        notify, started = ctx.plugins.notify, time.monotonic()
+        notify(Started(self.name, ctx.rank))
+        try:
+            outputs = self._dispatch(ctx, input_literal_map)
+        except IgnoreOutputs:
+            notify(Ignored(self.name, ctx.rank))
+            raise
+        except BaseException as exc:
+            notify(Failed(self.name, ctx.rank, error=exc))
+            raise
+        notify(Finished(self.name, ctx.rank, seconds=time.monotonic() - started))
+        return outputs
+
+    def _dispatch(self, ctx: FlyteContext, input_literal_map: literals.LiteralMap) -> literals.LiteralMap:
+        before = ctx.user_space_params
+        params = self._as_user(self.pre_execute, before)
+        params = before if params is None else params
+        if self._enable_deck and params is not None:
+            params = params.with_(enable_deck=True)
+        run = ctx.with_(execution_state=ctx.execution_state.with_(user_space_params=params))
+        with FlyteContextManager.with_context(run) as run:
+            compiled = self._compiled(run)
+            native = self._native_inputs(run, compiled, input_literal_map)
+            if params is not None and DeckField.INPUT in self._deck_fields:
+                add_value_deck(params.decks, DeckField.INPUT, native, self.python_interface.inputs, run.plugins)
+            result = self._as_user(self.execute, **native)
+            result = self._as_user(self.post_execute, params, result)
+            if isinstance(result, idl.literals.LiteralMap):
+                return result
+            values = self._named_outputs(result)
+            if params is not None and DeckField.OUTPUT in self._deck_fields:
+                add_value_deck(params.decks, DeckField.OUTPUT, values, self.python_interface.outputs, run.plugins)
+            return self._output_literals(run, compiled, values)
+
+    def _as_user(self, method: Any, *args: Value, **kwargs: Value) -> Value:  # Any: one of the task's own methods
+        """Call the task's own code: what it raises is the user's, stays the same object and learns the task's name."""
+        try:
+            return method(*args, **kwargs)
+        except IgnoreOutputs:
+            raise
+        except Exception as exc:
+            mark_user_error(exc)
+            add_note(exc, f"in task {self.name}")
+            raise
+
+    def _native_inputs(
+        self, ctx: FlyteContext, compiled: CompiledInterface, inputs: literals.LiteralMap
+    ) -> dict[str, Value]:
+        given = inputs.literals
+        native: dict[str, Value] = {}
+        for name, converter in compiled.inputs.items():
+            if name in given:  # reading a missing key of a protobuf map would create it
+                native[name] = converter.to_python(given[name], ctx.storage, f"{self.name}.inputs.{name}")
+            elif name in self.python_interface.defaults:
+                native[name] = self.python_interface.defaults[name]
+            else:
+                raise CallError(self.name, f"missing input {name!r}", name)
+        if len(given) > len(native) and compiled.inputs:
+            extra = sorted(name for name in given if name not in native)
+            raise CallError(self.name, f"inputs {extra} are not declared; it takes {list(compiled.inputs)}", extra[0])
+        return native
+
+    def _named_outputs(self, result: Value) -> dict[str, Value]:
+        """What `execute` returned, by output name. OutputError when it does not fit the declared outputs."""
+        names = list(self.python_interface.outputs)
+        if not names:
+            if result is not None:
+                raise OutputError(
+                    self.name, f"declares no outputs and returned a {type(result).__name__}. Annotate the return type"
+                )
+            return {}
+        if len(names) == 1:
+            is_named = self.python_interface.output_tuple_name is not None and isinstance(result, tuple)
+            if isinstance(result, tuple) and not is_named and not hasattr(result, "_fields"):
+                raise OutputError(self.name, f"returned a tuple of {len(result)} for its one output {names[0]!r}")
+            return {names[0]: result[0] if is_named and len(result) == 1 else result}
+        if isinstance(result, Mapping) and result.keys() == set(names):
+            return {name: result[name] for name in names}
+        if not isinstance(result, (tuple, list)) or len(result) != len(names):
+            got = f"{len(result)} values" if isinstance(result, (tuple, list)) else f"a {type(result).__name__}"
+            raise OutputError(self.name, f"declares {len(names)} outputs ({', '.join(names)}) and returned {got}")
+        return dict(zip(names, result, strict=True))
+
+    def _output_literals(
+        self, ctx: FlyteContext, compiled: CompiledInterface, values: Mapping[str, Value]
+    ) -> literals.LiteralMap:
+        literal_map = idl.literals.LiteralMap()
+        target = literal_map.literals
+        for name, converter in compiled.outputs.items():
+            target[name].CopyFrom(converter.to_literal(values[name], ctx.storage, f"{self.name}.outputs.{name}"))
+        return literal_map
+
+    def _compiled(self, ctx: FlyteContext) -> CompiledInterface:
+        return self.python_interface.compile(ctx.registry)
+
+    def post_execute(self, user_params: ExecutionParameters | None, rval: Value) -> Value:
+        """Called after `execute`, with its result; may replace it, also by a ready LiteralMap, or raise IgnoreOutputs."""
+        return rval
+
+
+class TaskResolverMixin:
+    """How a container finds its task again: `loader_args` at serialization, `load_task` in the container.
+
+    A resolver lives at an importable `location`; the container's command line carries the location and the arguments.
+    """
+
+    @property
+    def location(self) -> str:
+        """Importable dotted path of this resolver object."""
+        raise NotImplementedError(f"{type(self).__name__}.location")
+
+    def name(self) -> str:
+        return type(self).__name__
+
+    def load_task(self, loader_args: list[str]) -> Task:
+        """The task those arguments name. TaskLoadError when there is none."""
+        raise NotImplementedError(f"{type(self).__name__}.load_task")
+
+    def loader_args(self, settings: SerializationSettings, t: Task) -> list[str]:
+        """The arguments from which `load_task` finds this task."""
+        raise NotImplementedError(f"{type(self).__name__}.loader_args")
+
+    def get_all_tasks(self) -> list[Task]:
+        """The tasks this resolver knows, where it keeps any."""
+        raise NotImplementedError(f"{type(self).__name__}.get_all_tasks")
+
+    def task_name(self, t: Task) -> str | None:
+        """A name for the task in place of its own; None keeps its own."""
+        return None

@@ -1,0 +1,92 @@
+"""Decks: HTML pages about one run of a task. `DeckField` names the pages that fledge can make by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from html import escape
+from typing import Protocol
+
+from fledge.errors import DefinitionError, short_repr
+
+__all__ = ["DECK_FILE", "Deck", "DeckField", "add_value_deck", "check_deck_fields", "page"]
+
+DECK_FILE = "deck.html"
+
+
+class DeckField(str, Enum):
+    """The pages a task may ask for; each value is the page's title."""
+
+    INPUT = "Input"
+    OUTPUT = "Output"
+    SOURCE_CODE = "Source Code"
+    TIMELINE = "Timeline"
+    DEPENDENCIES = "Dependencies"
+
+
+class Renderer(Protocol):
+    """What turns a value into HTML: the plugin manager."""
+
+    def render(self, value: object, python_type: type) -> str | None: ...
+
+
+class Deck:
+    """One page: a name and pieces of HTML in the order they were added."""
+
+    __slots__ = ("name", "parts")
+
+    def __init__(self, name: str, html: str = "") -> None:
+        self.name = name
+        self.parts = [html] if html else []
+
+    def append(self, html: str) -> Deck:
+        self.parts.append(html)
+        return self
+
+    @property
+    def html(self) -> str:
+        return "\n".join(self.parts)
+
+
+def check_deck_fields(task_name: str, fields: tuple[DeckField, ...] | None) -> list[DeckField]:
+    """The fields as members, each once. DefinitionError for anything else, also while decks are off."""
+    valid = [field.value for field in DeckField]
+    checked: list[DeckField] = []
+    for field in fields or ():
+        if field not in valid:
+            raise DefinitionError(f"task {task_name}: deck field {field!r} is not one of {', '.join(valid)}")
+        if DeckField(field) not in checked:
+            checked.append(DeckField(field))
+    return checked
+
+
+def add_value_deck(
+    decks: list[Deck], field: DeckField, values: Mapping[str, object], types: Mapping[str, type], plugins: Renderer
+) -> None:
+    """A page with one section per value. A value that no plugin renders is shown as text."""
+    deck = Deck(field.value)
+    for name, value in values.items():
+        shown = plugins.render(value, types[name]) or f"<pre>{escape(short_repr(value, 2000))}</pre>"
+        deck.append(f"<h3>{escape(name)}</h3>\n{shown}")
+    decks.append(deck)
+
+
+def page(decks: Sequence[Deck], title: str) -> str:
+    """All decks as one HTML page: no script, no external resource."""
+    sections = "\n".join(
+        f'<section><h2>{escape(deck.name)}</h2>\n{deck.html}\n</section>' for deck in decks
+    )
+    return _PAGE.format(title=escape(title), sections=sections)
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1a1a1a }}
+section {{ border-top: 1px solid #ccc; margin-top: 2rem }}
+pre {{ overflow-x: auto; background: #f6f6f6; padding: .5rem }}
+</style></head><body><h1>{title}</h1>
+{sections}
+</body></html>
+"""

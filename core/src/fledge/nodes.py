@@ -1,0 +1,223 @@
+"""A call inside a workflow becomes a node: its id, its bindings and the nodes it waits for.
+
+Source: flyteidl.core.Node and Binding. Bindings are sorted by variable and upstream nodes keep the order in which they
+were first used, so that one program always gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fledge import idl
+from fledge.errors import CallError, DefinitionError, nearest, type_name
+from fledge.promise import NodeOutput, Promise, VoidPromise, pack_outputs
+
+if TYPE_CHECKING:
+    from fledge.idl import interface, literals, workflow
+    from fledge.interface import Interface
+    from fledge.types.base import Converter, TypeRegistry
+    from fledge.storage import StorageRouter
+
+__all__ = ["GLOBAL_INPUT_NODE_ID", "CompilationState", "Entity", "Node", "binding_data", "create_node", "dns_name"]
+
+GLOBAL_INPUT_NODE_ID = ""
+_MAX_DNS = 63
+
+
+class Entity(Protocol):
+    """What a node runs: a task or a workflow."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def python_interface(self) -> Interface: ...
+
+    def construct_node_metadata(self) -> workflow.NodeMetadata: ...
+
+
+@dataclass
+class Node:
+    """One step of a workflow that is being compiled. Equal by identity: two calls are two nodes."""
+
+    id: str
+    metadata: workflow.NodeMetadata
+    bindings: list[literals.Binding]
+    upstream: list[Node]
+    entity: Entity | None
+    overrides: dict[str, object] = field(default_factory=dict)
+
+    def runs_before(self, other: Node | Promise | VoidPromise) -> None:
+        """The other node waits for this one."""
+        if isinstance(other, Promise):
+            other = other.ref.node
+        elif isinstance(other, VoidPromise):
+            if other.ref is None:
+                return
+            other = other.ref.node
+        if self not in other.upstream:
+            other.upstream.append(self)
+
+    def __rshift__(self, other: Node | Promise | VoidPromise) -> Node | Promise | VoidPromise:
+        self.runs_before(other)
+        return other
+
+    def with_overrides(self, **changes: object) -> Node:
+        self.overrides.update(changes)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return f"Node({self.id}, {self.entity.name if self.entity else 'inputs'})"
+
+
+class CompilationState:
+    """The nodes of one workflow body, while it is being compiled."""
+
+    def __init__(self, prefix: str = "", mode: int = 1) -> None:
+        self.prefix = prefix
+        self.mode = mode
+        self.nodes: list[Node] = []
+
+    def next_id(self) -> str:
+        return dns_name(f"{self.prefix}n{len(self.nodes)}")
+
+
+def create_node(
+    state: CompilationState,
+    entity: Entity,
+    typed: interface.TypedInterface,
+    registry: TypeRegistry,
+    storage: StorageRouter,
+    kwargs: dict[str, object],
+    node_id: str | None = None,
+) -> Promise | VoidPromise | Any:  # Any: a named tuple of promises for several outputs
+    """Bind the arguments of a call, append the node and return the promises of its outputs.
+
+    Raises:
+        CallError: An input is missing or unknown.
+        DefinitionError: A default is mutable, or a value cannot be an input (a whole tuple of outputs, a VoidPromise).
+    """
+    interface = entity.python_interface
+    bindings: list[literals.Binding] = []
+    upstream: list[Node] = []
+    converters = interface.compile(registry).inputs
+    for name in kwargs:
+        if name not in converters:
+            takes = ", ".join(converters) or "nothing"
+            raise CallError(entity.name, f"no input is called {name!r}; it takes {takes}{nearest(name, converters)}", name)
+    for name in sorted(converters):
+        value = kwargs[name] if name in kwargs else _default(entity, name)
+        where = f"{entity.name}.inputs.{name}"
+        data = binding_data(value, converters[name], storage, where, upstream)
+        bindings.append(idl.literals.Binding(var=name, binding=data))
+    node = Node(
+        dns_name(node_id) if node_id else state.next_id(), entity.construct_node_metadata(), bindings, upstream, entity
+    )
+    state.nodes.append(node)
+    if not typed.outputs.variables:
+        return VoidPromise(entity.name, NodeOutput(node, "placeholder"))
+    return pack_outputs(interface, [Promise(name, NodeOutput(node, name)) for name in interface.outputs])
+
+
+def _default(entity: Entity, name: str) -> object:
+    interface = entity.python_interface
+    if name not in interface.defaults:
+        raise CallError(entity.name, f"missing input {name}: {type_name(interface.inputs[name])}", name)
+    default = interface.defaults[name]
+    if isinstance(default, (list, dict, set)):
+        raise DefinitionError(
+            f"{entity.name}: input {name!r} has a mutable default {default!r}. Use None and make the value in the body"
+        )
+    return default
+
+
+def binding_data(
+    value: object, converter: Converter, storage: StorageRouter, where: str, upstream: list[Node]
+) -> literals.BindingData:
+    """A value, a promise, or a list or dict of them, as the IDL's BindingData; nodes it depends on go to `upstream`."""
+    if isinstance(value, VoidPromise):
+        raise DefinitionError(f"{where}: task {value.task_name} has no outputs, so its result cannot be an input")
+    if isinstance(value, Promise) and not value.is_ready:
+        node = value.ref.node
+        if node.id != GLOBAL_INPUT_NODE_ID and node not in upstream:
+            upstream.append(node)
+        return idl.literals.BindingData(promise=value.ref.to_message())
+    if isinstance(value, tuple) and any(isinstance(one, Promise) for one in value):
+        raise DefinitionError(f"{where}: a whole tuple of outputs was passed. Pick one of them, by name or index")
+    if _holds_promise(value):
+        data = idl.literals.BindingData()
+        if isinstance(value, list):
+            data.collection.SetInParent()
+            for number, one in enumerate(value):
+                data.collection.bindings.append(_element(one, converter, storage, f"{where}[{number}]", upstream))
+        elif isinstance(value, Mapping):
+            data.map.SetInParent()
+            for key, one in value.items():
+                data.map.bindings[key].CopyFrom(_element(one, converter, storage, f"{where}[{key!r}]", upstream))
+        return data
+    literal = value.val if isinstance(value, Promise) else converter.to_literal(value, storage, where)
+    return _from_literal(literal)
+
+
+def _holds_promise(value: object) -> bool:
+    if isinstance(value, list):
+        return any(isinstance(one, Promise) or _holds_promise(one) for one in value)
+    if isinstance(value, Mapping):
+        return any(isinstance(one, Promise) or _holds_promise(one) for one in value.values())
+    return False
+
+
+def _element(
+    value: object, container: Converter, storage: StorageRouter, where: str, upstream: list[Node]
+) -> literals.BindingData:
+    element = container.element
+    if element is None:
+        raise DefinitionError(f"{where}: a promise can stand inside a list or a dict[str, ...] only")
+    return binding_data(value, element, storage, where, upstream)
+
+
+def _from_literal(literal: literals.Literal) -> literals.BindingData:
+    """BindingData has its own collection and map: a literal's are copied element by element."""
+    data = idl.literals.BindingData()
+    kind = literal.WhichOneof("value")
+    if kind == "collection":
+        data.collection.SetInParent()
+        for one in literal.collection.literals:
+            data.collection.bindings.append(_from_literal(one))
+    elif kind == "map":
+        data.map.SetInParent()
+        for key, one in literal.map.literals.items():
+            data.map.bindings[key].CopyFrom(_from_literal(one))
+    else:
+        data.scalar.CopyFrom(literal.scalar)
+    return data
+
+
+def dns_name(name: str) -> str:
+    """A node id that Kubernetes accepts: lower case, digits and dashes, at most 63 characters.
+
+    Source of the rule: `_`, `-` and `.` become dashes (none in front), a capital becomes a dash and its small letter,
+    other characters go; a longer name becomes ten hex digits of its SHA-224 and its tail.
+    """
+    if len(name) >= _MAX_DNS:
+        digest = hashlib.sha224(name.encode()).hexdigest()[:10]
+        name = f"{digest}-{name[-(_MAX_DNS - 1 - len(digest) - 1) :]}"
+    out = ""
+    for char in name:
+        if char in "_-.":
+            out += "-" if out else ""
+        elif char.isupper():
+            out += f"-{char.lower()}" if out else char.lower()
+        elif re.match(r"[a-z0-9]", char):
+            out += char
+    return out.rstrip("-")

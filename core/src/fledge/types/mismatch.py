@@ -1,0 +1,49 @@
+"""A value or literal that does not fit, on its way up to where its whole path is known.
+
+Conversions raise `Mismatch` where they find the problem; every container on the way up adds its own step (`.price`,
+`[3]`), so that a path costs nothing until something is wrong. The outermost converter turns it into a
+TypeConversionError.
+"""
+
+from __future__ import annotations
+
+from fledge.errors import FledgeError, TypeConversionError, short_repr
+
+__all__ = ["Mismatch", "from_foreign", "key_step"]
+
+
+class Mismatch(Exception):  # noqa: N818 - never leaves this package: a TypeConversionError takes its place
+    """`value` does not fit `expected`; `steps` lead to it, innermost first."""
+
+    def __init__(self, expected: object, value: object, reason: str = "") -> None:
+        super().__init__(expected, value, reason)
+        self.expected, self.value, self.reason = expected, value, reason
+        self.steps: list[str] = []
+
+    def inside(self, step: str) -> Mismatch:
+        self.steps.append(step)
+        return self
+
+    def error(self, path: str) -> TypeConversionError:
+        """The public error; raise it `from mismatch.__cause__`."""
+        return TypeConversionError(path + "".join(reversed(self.steps)), self.expected, self.value, self.reason)
+
+
+def key_step(key: object) -> str:
+    return f"[{short_repr(key, 40)}]"
+
+
+def from_foreign(exc: Exception, expected: object, value: object, who: str) -> Exception:
+    """What to raise in place of an exception of a transformer or function that is not ours.
+
+    A TypeConversionError keeps its own path as the last steps; other errors of fledge (a storage that fails) stay
+    themselves, as they say more than "does not fit"; everything else becomes a Mismatch. Raise it `from exc`.
+    """
+    if isinstance(exc, TypeConversionError):
+        text = str(exc)
+        reason = text[text.rindex(" (") + 2 : -1] if text.endswith(")") and " (" in text else ""
+        found = Mismatch(exc.expected, exc.value, reason)
+        return found.inside(exc.path) if exc.path else found
+    if isinstance(exc, (FledgeError, Mismatch)):
+        return exc
+    return Mismatch(expected, value, f"{who}: {type(exc).__name__}: {exc}")
