@@ -99,7 +99,7 @@ def types(session: nox.Session) -> None:
 def layers(session: nox.Session) -> None:
     """Check that imports go one way: layers of the core, core without plugins, independent siblings."""
     python = shared_environment(session)
-    run_in(session, python, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-logo")
+    run_in(session, python, str(python.with_name("lint-imports")), "--no-logo")
 
 
 @nox.session
