@@ -152,7 +152,10 @@ class CallError(FledgeError, TypeError):
 
 
 class TypeConversionError(FledgeError, TypeError):
-    """A value does not fit the declared type. Fields: `path` (as `inputs.rows[3].price`), `expected`, `value`."""
+    """A value does not fit the declared type.
+
+    Fields: `path` (as `inputs.rows[3].price`), `expected`, `value`, `reason`.
+    """
 
     origin = "USER"
 
@@ -160,7 +163,7 @@ class TypeConversionError(FledgeError, TypeError):
         expected = expected if isinstance(expected, str) else type_name(expected)
         text = f"{path}: expected {expected}, got {type(value).__name__} {short_repr(value)}"
         super().__init__(f"{text} ({reason})" if reason else text)
-        self.path, self.expected, self.value = path, expected, value
+        self.path, self.expected, self.value, self.reason = path, expected, value, reason
 
 
 class OutputError(FledgeError, TypeError):
