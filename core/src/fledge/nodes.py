@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,8 +20,8 @@ from fledge.promise import NodeOutput, Promise, VoidPromise, pack_outputs
 if TYPE_CHECKING:
     from fledge.idl import interface, literals, workflow
     from fledge.interface import Interface
-    from fledge.types.base import Converter, TypeRegistry
     from fledge.storage import StorageRouter
+    from fledge.types.base import TypeRegistry
 
 __all__ = ["GLOBAL_INPUT_NODE_ID", "CompilationState", "Entity", "Node", "binding_data", "create_node", "dns_name"]
 
@@ -118,7 +119,7 @@ def create_node(
     for name in sorted(converters):
         value = kwargs[name] if name in kwargs else _default(entity, name)
         where = f"{entity.name}.inputs.{name}"
-        data = binding_data(value, converters[name], storage, where, upstream)
+        data = binding_data(value, interface.inputs[name], registry, storage, where, upstream)
         bindings.append(idl.literals.Binding(var=name, binding=data))
     node = Node(
         dns_name(node_id) if node_id else state.next_id(), entity.construct_node_metadata(), bindings, upstream, entity
@@ -142,7 +143,12 @@ def _default(entity: Entity, name: str) -> object:
 
 
 def binding_data(
-    value: object, converter: Converter, storage: StorageRouter, where: str, upstream: list[Node]
+    value: object,
+    python_type: Any,  # Any: annotations
+    registry: TypeRegistry,
+    storage: StorageRouter,
+    where: str,
+    upstream: list[Node],
 ) -> literals.BindingData:
     """A value, a promise, or a list or dict of them, as the IDL's BindingData; nodes it depends on go to `upstream`."""
     if isinstance(value, VoidPromise):
@@ -159,13 +165,21 @@ def binding_data(
         if isinstance(value, list):
             data.collection.SetInParent()
             for number, one in enumerate(value):
-                data.collection.bindings.append(_element(one, converter, storage, f"{where}[{number}]", upstream))
+                place = f"{where}[{number}]"
+                data.collection.bindings.append(
+                    binding_data(one, _element_type(python_type, place), registry, storage, place, upstream)
+                )
         elif isinstance(value, Mapping):
             data.map.SetInParent()
             for key, one in value.items():
-                data.map.bindings[key].CopyFrom(_element(one, converter, storage, f"{where}[{key!r}]", upstream))
+                place = f"{where}[{key!r}]"
+                data.map.bindings[key].CopyFrom(
+                    binding_data(one, _element_type(python_type, place), registry, storage, place, upstream)
+                )
         return data
-    literal = value.val if isinstance(value, Promise) else converter.to_literal(value, storage, where)
+    if isinstance(value, Promise):
+        return _from_literal(value.val)
+    literal = registry.converter(python_type).to_literal(value, storage, where)
     return _from_literal(literal)
 
 
@@ -177,13 +191,12 @@ def _holds_promise(value: object) -> bool:
     return False
 
 
-def _element(
-    value: object, container: Converter, storage: StorageRouter, where: str, upstream: list[Node]
-) -> literals.BindingData:
-    element = container.element
-    if element is None:
-        raise DefinitionError(f"{where}: a promise can stand inside a list or a dict[str, ...] only")
-    return binding_data(value, element, storage, where, upstream)
+def _element_type(python_type: Any, where: str) -> Any:  # Any: annotations
+    """Of `list[T]` or `dict[str, T]`, also behind Annotated and Optional: T. DefinitionError for anything else."""
+    for candidate in (python_type, *typing.get_args(python_type)):
+        if typing.get_origin(candidate) in (list, dict):
+            return typing.get_args(candidate)[-1]
+    raise DefinitionError(f"{where}: a promise can stand inside a list[...] or a dict[str, ...] only")
 
 
 def _from_literal(literal: literals.Literal) -> literals.BindingData:

@@ -1,0 +1,158 @@
+"""PythonFunctionTask: a task whose interface and body are a Python function."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fledge.base_task import T, Value
+from fledge.container import PythonAutoContainerTask
+from fledge.context import FlyteContextManager
+from fledge.decks import Deck, DeckField
+from fledge.errors import DefinitionError, DuplicateTaskError, UnsupportedTypeError
+from fledge.interface import Interface, UnresolvedAnnotation, interface_of
+from fledge.tracking import importable_module_name
+
+__all__ = ["PythonFunctionTask"]
+
+_defined_in: dict[str, str] = {}  # task name -> source file of its function
+
+
+class PythonFunctionTask(PythonAutoContainerTask[T]):
+    """A task made of a function: `@task` makes one; plugins derive their task types from it.
+
+    Its inputs and outputs come from the annotations, its documentation from the docstring. `task_function` and
+    `__wrapped__` are the plain function.
+
+    Args:
+        task_config: What the task type's plugin needs to know.
+        task_function: Any function but a lambda. To run in a container, a module variable must hold the task.
+        task_type: What the backend dispatches on.
+        **kwargs: What PythonAutoContainerTask takes.
+
+    Raises:
+        DefinitionError: A parameter has no annotation or cannot be given by name.
+        UnsupportedTypeError: No transformer knows an annotation.
+        DuplicateTaskError: Another file defines a task of this name.
+    """
+
+    def __init__(
+        self,
+        task_config: T | None,
+        task_function: Callable[..., Value],
+        task_type: str = "python-task",
+        **kwargs: Any,  # Any: passed on
+    ) -> None:
+        if not callable(task_function):
+            raise DefinitionError(f"@task needs a function, got {task_function!r}")
+        if getattr(task_function, "__name__", "") == "<lambda>":
+            raise DefinitionError("a lambda has no name by which a container could find it. Write a function with def")
+        name = _task_name(task_function)
+        self._task_function = task_function
+        self._lazy_interface: Interface | None = None
+        functools.update_wrapper(self, task_function, updated=())
+        super().__init__(name, task_config, task_type, **kwargs)
+        self._try_interface()
+        _refuse_duplicate(name, task_function)
+
+    @property
+    def task_function(self) -> Callable[..., Value]:
+        return self._task_function
+
+    @property
+    def python_interface(self) -> Interface:
+        """The function's interface. Annotations that could not be resolved at definition are resolved here.
+
+        Raises:
+            DefinitionError: A name in an annotation still does not exist.
+        """
+        if self._lazy_interface is None:
+            try:
+                self._resolve_interface()
+            except UnresolvedAnnotation as exc:
+                raise DefinitionError(f"{exc}. Define or import it before the first call") from exc
+        assert self._lazy_interface is not None
+        return self._lazy_interface
+
+    def _try_interface(self) -> None:
+        try:
+            self._resolve_interface()
+        except UnresolvedAnnotation:
+            return  # a forward reference: it is resolved at the first call or serialization
+
+    def _resolve_interface(self) -> None:
+        interface = interface_of(self._task_function, self.name)
+        ctx = FlyteContextManager.current_context()
+        try:
+            interface.check(ctx.registry, self.name)
+        except UnsupportedTypeError:
+            ctx.plugins.load()  # a plugin may bring the type
+            interface.check(ctx.registry, self.name)
+        self._lazy_interface = interface
+
+    def execute(self, **kwargs: Value) -> Value:
+        """Call the function with the inputs by name; a coroutine is run to its end."""
+        result = self._task_function(**kwargs)
+        return _finish(result) if inspect.iscoroutine(result) else result
+
+    def post_execute(self, user_params: Any, rval: Value) -> Value:  # Any: ExecutionParameters | None
+        """Adds the source code page when it is asked for."""
+        if user_params is not None and DeckField.SOURCE_CODE in self._deck_fields:
+            user_params.decks.append(Deck(DeckField.SOURCE_CODE.value, _source_html(self._task_function)))
+        return rval
+
+
+def _task_name(function: Callable[..., Value]) -> str:
+    module = inspect.getmodule(function)
+    module_name = (importable_module_name(module) if module is not None else None) or function.__module__
+    return f"{module_name}.{function.__qualname__.replace('<locals>.', '')}"
+
+
+def _refuse_duplicate(name: str, function: Callable[..., Value]) -> None:
+    """Redefining a task in its own file is fine (a reload, a notebook cell); two files with one name are not."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return
+    file: str = code.co_filename
+    first = _defined_in.setdefault(name, file)
+    if first != file and not first.startswith("<") and not file.startswith("<"):
+        raise DuplicateTaskError(name, first, file)
+
+
+def _finish(coroutine: Coroutine[Any, Any, Value]) -> Value:  # Any: a coroutine's send type is of no interest
+    """Run a coroutine to its end, also when this thread already runs an event loop: then in a thread of its own."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    import contextvars
+
+    context = contextvars.copy_context()
+    outcome: list[Value] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(context.run(asyncio.run, coroutine))
+        except BaseException as exc:
+            errors.append(exc)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return outcome[0]
+
+
+def _source_html(function: Callable[..., Value]) -> str:
+    from html import escape
+
+    try:
+        return f"<pre>{escape(inspect.getsource(function))}</pre>"
+    except (OSError, TypeError):
+        return "<p>The source is not available.</p>"
