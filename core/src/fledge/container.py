@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fledge import idl
 from fledge.base_task import PythonTask, T, TaskResolverMixin
 from fledge.errors import DefinitionError, SerializationError
+from fledge.metadata import TaskMetadata
 from fledge.resolver import default_task_resolver
 from fledge.settings import Image, PodTemplate, Resources, Secret
 
@@ -203,13 +205,12 @@ def _checked_secrets(task_name: str, secrets: Iterable[Secret] | None) -> tuple[
 
 
 def _with_pod_fields(
-    metadata: Any, pod_template_name: str | None, labels: Mapping[str, str] | None, annotations: Mapping[str, str] | None
-) -> Any:  # Any: TaskMetadata or None, as handed through kwargs
+    metadata: TaskMetadata | None,
+    pod_template_name: str | None,
+    labels: Mapping[str, str] | None,
+    annotations: Mapping[str, str] | None,
+) -> TaskMetadata | None:
     """Arguments of the task win over the same fields of its metadata; arguments not given change nothing."""
-    from dataclasses import replace
-
-    from fledge.metadata import TaskMetadata
-
     given = {"pod_template_name": pod_template_name, "labels": labels, "annotations": annotations}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}  # Any: a type per field
     return replace(metadata or TaskMetadata(), **changes) if changes else metadata

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import threading
@@ -125,12 +124,13 @@ def _refuse_duplicate(name: str, function: Callable[..., Value]) -> None:
 
 def _finish(coroutine: Coroutine[Any, Any, Value]) -> Value:  # Any: a coroutine's send type is of no interest
     """Run a coroutine to its end, also when this thread already runs an event loop: then in a thread of its own."""
+    import asyncio  # only coroutines need it, and it costs more than the rest of this file
+    import contextvars
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(coroutine)
-    import contextvars
-
     context = contextvars.copy_context()
     outcome: list[Value] = []
     errors: list[BaseException] = []

@@ -1,0 +1,104 @@
+"""Import one plugin's hook module under guard and check that it keeps the contract."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import threading
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from fledge.errors import HookApiError, PluginLoadError
+from fledge.hooks import spec
+from fledge.hooks.discovery import InstalledPlugin
+
+__all__ = ["HOOK_NAMES", "check_hooks", "import_hooks"]
+
+HOOK_NAMES = tuple(name for name in spec.__all__ if hasattr(getattr(spec, name), "fledge_spec"))
+_ORDERING = ("tryfirst", "trylast", "wrapper", "hookwrapper", "optionalhook")
+
+
+def import_hooks(plugin: InstalledPlugin) -> ModuleType:
+    """The plugin's hook module.
+
+    Raises:
+        PluginLoadError: The import failed, or it changed signal handlers, the environment or `sys.path` (changes are
+            taken back).
+    """
+    before = _ProcessState()
+    try:
+        module = importlib.import_module(plugin.module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:  # a plugin may raise anything, SystemExit included
+        raise PluginLoadError(str(plugin), f"importing {plugin.module} failed: {type(exc).__name__}: {exc}") from exc
+    finally:
+        changed = before.restore()
+    if changed:
+        raise PluginLoadError(str(plugin), f"importing {plugin.module} changed {changed}. A hook module must have no side effects")
+    return module
+
+
+class _ProcessState:
+    """What an import must leave alone."""
+
+    def __init__(self) -> None:
+        self.environ = dict(os.environ)
+        self.path = list(sys.path)
+        self.is_main = threading.current_thread() is threading.main_thread()
+        self.handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore(self) -> str:
+        """Put everything back; says what had changed."""
+        changed = []
+        if dict(os.environ) != self.environ:
+            changed.append("the environment")
+            os.environ.clear()
+            os.environ.update(self.environ)
+        if sys.path != self.path:
+            changed.append("sys.path")
+            sys.path[:] = self.path
+        for number, handler in self.handlers.items():
+            if signal.getsignal(number) is not handler:
+                changed.append(f"the handler of {signal.Signals(number).name}")
+                if self.is_main:
+                    signal.signal(number, handler)
+        return " and ".join(changed)
+
+
+def check_hooks(plugin: str, module: object, manager: pluggy.PluginManager) -> None:
+    """Does a module or object keep the contract?
+
+    Raises:
+        HookApiError: It was written for another hook API, implements a hook that does not exist or takes arguments the
+            hook does not have, or asks for an order.
+    """
+    api = getattr(module, "HOOK_API", None)
+    if api is None:
+        raise HookApiError(plugin, f"its hook module does not say HOOK_API = {spec.HOOK_API}")
+    if api != spec.HOOK_API:
+        side = "a newer fledge" if isinstance(api, int) and api > spec.HOOK_API else "an older fledge"
+        raise HookApiError(plugin, f"it was written for hook API {api}; this fledge has {spec.HOOK_API}. Install {side} or another version of the plugin")
+    for name in dir(module):
+        options: dict[str, Any] | None = manager.parse_hookimpl_opts(module, name)  # type: ignore[assignment] # a TypedDict # Any: flags of pluggy
+        if options is None:
+            continue
+        hook = options.get("specname") or name
+        if hook not in HOOK_NAMES:
+            raise HookApiError(plugin, f"{name}() implements no hook of this fledge. Hooks: {', '.join(HOOK_NAMES)}")
+        asked = [mark for mark in _ORDERING if options.get(mark)]
+        if asked:
+            raise HookApiError(plugin, f"{name}() is marked {', '.join(asked)}: results must not depend on an order of plugins")
+        wrong = _unknown_arguments(getattr(module, name), getattr(spec, hook))
+        if wrong:
+            takes = ", ".join(pluggy._hooks.varnames(getattr(spec, hook))[0])
+            raise HookApiError(plugin, f"{name}() takes {', '.join(wrong)}; the hook gives {takes}")
+
+
+def _unknown_arguments(implementation: Any, specification: Any) -> list[str]:  # Any: functions of any signature
+    given = pluggy._hooks.varnames(specification)[0]
+    return [name for name in pluggy._hooks.varnames(implementation)[0] if name not in given]

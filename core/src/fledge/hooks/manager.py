@@ -1,0 +1,237 @@
+"""The plugin manager: discover, load under guard, quarantine, and call hooks so that no plugin can hurt.
+
+Plugins are loaded together, once, when a context first needs them. A plugin that breaks is quarantined with its cause;
+the others work. Nothing here depends on the order in which plugins were installed: everything goes by plugin name.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from fledge.errors import ClaimConflictError, HookCallError, PluginError, PluginLoadError
+from fledge.hooks import spec
+from fledge.hooks.discovery import InstalledPlugin, installed_plugins
+from fledge.hooks.loading import HOOK_NAMES, check_hooks, import_hooks
+from fledge.types.base import TypeRegistry, TypeTransformer
+
+if TYPE_CHECKING:
+    from fledge.base_task import PythonTask, Task
+    from fledge.events import TaskEvent
+    from fledge.storage import Storage
+
+__all__ = ["PluginManager", "PluginState"]
+
+_log = logging.getLogger("fledge.hooks")
+_trace = logging.getLogger("fledge.hooks.trace")
+
+
+@dataclass
+class PluginState:
+    """What became of one plugin: "loaded", "quarantined" (with the error) or "disabled"; None: not loaded yet."""
+
+    plugin: InstalledPlugin
+    state: str | None = None
+    error: PluginError | None = None
+    hooks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Implementation:
+    """One plugin's function for one hook, with the arguments it wants."""
+
+    plugin: str
+    function: Callable[..., Any]  # Any: each hook returns its own thing
+    arguments: tuple[str, ...]
+
+
+class PluginManager:
+    """The plugins of one context.
+
+    Args:
+        registry: Where plugins register types.
+        disable: Names of plugins that are not loaded.
+        discover: False: only what `register` adds; for tests.
+        trace: Log every hook call to `fledge.hooks.trace`.
+    """
+
+    def __init__(
+        self, registry: TypeRegistry, *, disable: Iterable[str] = (), discover: bool = True, trace: bool = False
+    ) -> None:
+        self.registry = registry
+        self.storages: dict[str, Callable[[], Storage]] = {}
+        self.states: list[PluginState] = []
+        self._disable = frozenset(disable)
+        self._discover = discover
+        self._is_traced = trace
+        self._task_classes: dict[type, list[tuple[str, type[PythonTask[Any]]]]] = {}  # Any: of any config
+        self._schemes: dict[str, list[str]] = {}
+        self._hooks: dict[str, tuple[_Implementation, ...]] = dict.fromkeys(HOOK_NAMES, ())
+        self._reported: set[tuple[str, str]] = set()
+        self._lock = threading.RLock()
+        self._is_loaded = False
+        self._pluggy = pluggy.PluginManager("fledge")
+        self._pluggy.add_hookspecs(spec)
+
+    # -- loading -------------------------------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Import and register every installed plugin; does nothing the second time."""
+        if self._is_loaded:
+            return
+        with self._lock:
+            if self._is_loaded:
+                return
+            self._is_loaded = True  # first: a plugin's import may ask for the context
+            found = installed_plugins() if self._discover else []
+            identities = [plugin.identity for plugin in found]
+            for plugin in found:
+                state = PluginState(plugin)
+                self.states.append(state)
+                if plugin.name in self._disable:
+                    state.state = "disabled"
+                elif identities.count(plugin.identity) > 1:
+                    self._quarantine(state, PluginLoadError(str(plugin), "its distribution is installed twice in one place"))
+                else:
+                    self._load_one(state)
+
+    def _load_one(self, state: PluginState) -> None:
+        try:
+            self._add(state, import_hooks(state.plugin))
+        except PluginError as exc:
+            self._quarantine(state, exc)
+
+    def _quarantine(self, state: PluginState, error: PluginError) -> None:
+        state.state, state.error = "quarantined", error
+        _log.warning("%s. It is left out; `fledge plugins` tells more", error)
+
+    def register(self, hooks: object, name: str) -> None:
+        """Add a hook module or object by hand, as tests do. PluginError when it does not keep the contract."""
+        with self._lock:
+            state = PluginState(InstalledPlugin(name, "registered by hand", "", getattr(hooks, "__name__", repr(hooks))))
+            self._add(state, hooks)
+            self.states.append(state)
+
+    def _add(self, state: PluginState, hooks: object) -> None:
+        name = self._unique_name(state.plugin)
+        check_hooks(str(state.plugin), hooks, self._pluggy)
+        self._pluggy.register(hooks, name=name)
+        try:
+            self._run_registrations(name, state)
+        except Exception as exc:
+            self._pluggy.unregister(hooks)
+            raise PluginLoadError(str(state.plugin), f"its registration failed: {type(exc).__name__}: {exc}") from exc
+        finally:
+            self._collect()
+        state.state = "loaded"
+        state.hooks = [hook for hook, found in self._hooks.items() if any(one.plugin == name for one in found)]
+
+    def _unique_name(self, plugin: InstalledPlugin) -> str:
+        return plugin.name if not self._pluggy.has_plugin(plugin.name) else f"{plugin.distribution}:{plugin.name}"
+
+    def _collect(self) -> None:
+        """Each hook's implementations as a tuple ordered by plugin name: what the calls below go through."""
+        for hook in HOOK_NAMES:
+            found = [
+                _Implementation(impl.plugin_name, impl.function, tuple(impl.argnames))
+                for impl in getattr(self._pluggy.hook, hook).get_hookimpls()
+            ]
+            self._hooks[hook] = tuple(sorted(found, key=lambda one: one.plugin))
+
+    def _run_registrations(self, name: str, state: PluginState) -> None:
+        """Collect what the plugin registers, and take it over only when all of it went well."""
+        classes: list[tuple[type, type[PythonTask[Any]]]] = []  # Any: of any config
+        transformers: list[TypeTransformer[Any]] = []  # Any: of any Python type
+        schemes: list[tuple[str, Callable[[], Storage]]] = []
+        collectors: dict[str, Callable[..., None]] = {
+            "register_task_types": lambda config, task_class: classes.append((config, task_class)),
+            "register_types": transformers.append,
+            "register_storage": lambda scheme, factory: schemes.append((scheme, factory)),
+        }
+        for hook, collect in collectors.items():
+            for impl in getattr(self._pluggy.hook, hook).get_hookimpls():
+                if impl.plugin_name == name:
+                    impl.function(*(collect for _ in impl.argnames))
+        for config, task_class in classes:
+            self._task_classes.setdefault(config, []).append((name, task_class))
+        for transformer in transformers:
+            self.registry.register(transformer, owner=name)
+        for scheme, factory in schemes:
+            self._claim_scheme(name, scheme, factory)
+
+    def _claim_scheme(self, name: str, scheme: str, factory: Callable[[], Storage]) -> None:
+        claims = self._schemes.setdefault(scheme, [])
+        claims.append(name)
+        if len(claims) == 1:
+            self.storages[scheme] = factory
+            return
+        first, second = sorted(claims)[:2]
+
+        def refuse() -> Storage:
+            raise ClaimConflictError(f"storage scheme {scheme!r}", first, second)
+
+        self.storages[scheme] = refuse
+
+    # -- asking --------------------------------------------------------------------------------------------------------
+
+    @property
+    def has_observers(self) -> bool:
+        return bool(self._hooks["task_event"])
+
+    def task_class(self, config_type: type) -> type[PythonTask[Any]] | None:  # Any: of any config
+        """The task class registered for exactly this config type. ClaimConflictError for two different claims."""
+        self.load()
+        claims = sorted(self._task_classes.get(config_type, ()), key=lambda claim: claim[0])
+        if len({task_class for _, task_class in claims}) > 1:
+            raise ClaimConflictError(f"task_config type {config_type.__qualname__}", claims[0][0], claims[1][0])
+        return claims[0][1] if claims else None
+
+    def contributions(self, hook: str, task: Task, **arguments: object) -> list[tuple[str, Any]]:
+        """(plugin, answer) of every plugin that implements a contribution hook, in order of plugin name.
+
+        Raises:
+            HookCallError: A plugin raised; its exception is the cause.
+        """
+        self.load()
+        answers = []
+        for one in self._hooks[hook]:
+            try:
+                answers.append((one.plugin, self._call(hook, one, {"task": task, **arguments})))
+            except Exception as exc:
+                raise HookCallError(one.plugin, hook, task.name, f"{type(exc).__name__}: {exc}") from exc
+        return answers
+
+    def notify(self, event: TaskEvent) -> None:
+        """Hand an event to every plugin. What a plugin raises is logged, once per plugin."""
+        for one in self._hooks["task_event"]:
+            try:
+                self._call("task_event", one, {"event": event})
+            except Exception:  # an observer must never break the task it observes
+                self._report_once(one.plugin, "task_event")
+
+    def render(self, value: object, python_type: type) -> str | None:
+        """HTML from the first plugin, by name, that knows the value; None when none does."""
+        for one in self._hooks["render"]:
+            try:
+                html = self._call("render", one, {"value": value, "python_type": python_type})
+            except Exception:  # a broken renderer costs its picture, not the run
+                self._report_once(one.plugin, "render")
+                continue
+            if isinstance(html, str):
+                return html
+        return None
+
+    def _call(self, hook: str, one: _Implementation, arguments: Mapping[str, object]) -> Any:  # Any: the hook's answer
+        if self._is_traced:
+            _trace.info("%s: %s(%s)", one.plugin, hook, ", ".join(f"{name}={arguments[name]!r:.60}" for name in one.arguments))
+        return one.function(*(arguments[name] for name in one.arguments))
+
+    def _report_once(self, plugin: str, hook: str) -> None:
+        if (plugin, hook) not in self._reported:
+            self._reported.add((plugin, hook))
+            _log.exception("plugin %s: %s() failed; later failures of it are not logged", plugin, hook)

@@ -1,0 +1,24 @@
+"""The composition root: builds the default context out of the layers below. `fledge.context` calls it by name, once."""
+
+from __future__ import annotations
+
+from fledge.context import FlyteContext
+from fledge.hooks.manager import PluginManager
+from fledge.settings import LocalConfig
+from fledge.storage import StorageRouter
+from fledge.types import builtin_registry
+
+__all__ = ["default_context"]
+
+
+def default_context(config: LocalConfig | None = None, *, discover: bool = True) -> FlyteContext:
+    """A context with the built-in types and, once something needs them, the installed plugins.
+
+    Args:
+        config: None: read from the environment, now.
+        discover: False: no installed plugins; for tests.
+    """
+    config = LocalConfig.from_env() if config is None else config
+    registry = builtin_registry()
+    plugins = PluginManager(registry, disable=config.disabled_plugins, discover=discover, trace=config.trace_hooks)
+    return FlyteContext(plugins, registry, StorageRouter(factories=plugins.storages), config=config)
