@@ -7,11 +7,13 @@ Nothing here loads protobuf before a converter is compiled; `TypeRegistry.check`
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from fledge import idl
-from fledge.errors import ClaimConflictError, TypeConversionError, UnsupportedTypeError
+from fledge.errors import ClaimConflictError, UnsupportedTypeError
+from fledge.types.converter import Converter, PlainForm
+from fledge.types.annotated import hash_method, hashed
+from fledge.types.guess import guess_python_type
 from fledge.types.hints import Unresolved, annotation_key, unwrap
 from fledge.types.mismatch import Mismatch, from_foreign
 from fledge.types.refusals import way_out
@@ -25,124 +27,6 @@ __all__ = ["Converter", "PlainForm", "TypeRegistry", "TypeTransformer"]
 
 V = TypeVar("V")
 MAX_DEPTH = 32  # protobuf parses about 49 nested lists; deeper messages do not read back
-
-
-class PlainForm:
-    """A type inside a structured value: to and from what MessagePack can carry, and its JSON schema.
-
-    `pack(value, storage)` gives None, bool, int, float, str, bytes, list or dict; `unpack(plain, storage)` the value
-    again. Both raise Mismatch.
-    """
-
-    __slots__ = ("pack", "schema", "unpack")
-
-    def __init__(
-        self,
-        pack: Callable[[Any, StorageRouter], Any],  # Any: each type has its own values
-        unpack: Callable[[Any, StorageRouter], Any],  # Any: anything may have been read
-        schema: Callable[[], dict[str, Any]],  # Any: JSON
-    ) -> None:
-        self.pack, self.unpack, self.schema = pack, unpack, schema
-
-
-class Converter:
-    """The compiled conversions of one annotation, as plain callables.
-
-    Public: `python_type`, `literal_type`, `to_literal(value, storage, path)` and `to_python(literal, storage, path)`,
-    which raise TypeConversionError. Containers use the others, which raise Mismatch: `fill(literal, value, storage)`
-    writes into an empty literal, `read(literal, storage)` reads one, `fill_all(add, values, storage)` and
-    `read_all(literals, storage)` do many at once, `plain` is the form inside structured values, `classes` are the exact
-    run-time classes of values and `fits(value)` tells whether a value is exactly of this type at every depth.
-    """
-
-    __slots__ = (
-        "_literal_type",
-        "_make_literal_type",
-        "classes",
-        "fill",
-        "fill_all",
-        "fits",
-        "plain",
-        "python_type",
-        "read",
-        "read_all",
-        "to_literal",
-        "to_python",
-    )
-
-    def __init__(
-        self,
-        python_type: Any,  # Any: annotations are not only classes
-        literal_type: Callable[[], pb_types.LiteralType],
-        fill: Callable[[pb_literals.Literal, Any, StorageRouter], None],  # Any: each type has its own values
-        read: Callable[[pb_literals.Literal, StorageRouter], Any],  # Any: each type has its own values
-        *,
-        plain: PlainForm | None = None,
-        classes: tuple[type, ...] = (),
-        fits: Callable[[Any], bool] | None = None,  # Any: asked about every value
-        fill_all: Callable[..., None] | None = None,
-        read_all: Callable[..., list[Any]] | None = None,  # Any: each type has its own values
-        to_literal: Callable[..., pb_literals.Literal] | None = None,
-        to_python: Callable[..., Any] | None = None,  # Any: each type has its own values
-    ) -> None:
-        self.python_type = python_type
-        self._make_literal_type = literal_type
-        self._literal_type: pb_types.LiteralType | None = None
-        self.fill, self.read, self.plain, self.classes = fill, read, plain, classes
-        self.fits = fits or (lambda value: type(value) in classes)
-        self.fill_all = fill_all or _fill_each(fill)
-        self.read_all = read_all or _read_each(read)
-        self.to_literal = to_literal or _to_literal(fill)
-        self.to_python = to_python or _to_python(read)
-
-    @property
-    def literal_type(self) -> pb_types.LiteralType:
-        """The Flyte type, built on first use and shared: copy it before you change it."""
-        if self._literal_type is None:
-            self._literal_type = self._make_literal_type()
-        return self._literal_type
-
-    def __repr__(self) -> str:
-        return f"Converter({self.python_type!r})"
-
-
-def _to_literal(fill: Callable[..., None]) -> Callable[..., pb_literals.Literal]:
-    new = idl.literals.Literal
-
-    def to_literal(value: object, storage: StorageRouter, path: str = "value") -> pb_literals.Literal:
-        literal = new()
-        try:
-            fill(literal, value, storage)
-        except Mismatch as exc:
-            raise exc.error(path) from exc.__cause__
-        return literal
-
-    return to_literal
-
-
-def _to_python(read: Callable[..., object]) -> Callable[..., object]:
-    def to_python(literal: pb_literals.Literal, storage: StorageRouter, path: str = "value") -> object:
-        try:
-            return read(literal, storage)
-        except Mismatch as exc:
-            raise exc.error(path) from exc.__cause__
-
-    return to_python
-
-
-def _fill_each(fill: Callable[..., None]) -> Callable[..., None]:
-    def fill_all(add: Callable[[], pb_literals.Literal], values: Iterable[object], storage: StorageRouter) -> None:
-        for value in values:
-            fill(add(), value, storage)
-
-    return fill_all
-
-
-def _read_each(read: Callable[..., object]) -> Callable[..., list[object]]:
-    def read_all(literals: Iterable[pb_literals.Literal], storage: StorageRouter) -> list[object]:
-        return [read(literal, storage) for literal in literals]
-
-    return read_all
 
 
 class TypeTransformer(Generic[V]):
@@ -217,25 +101,25 @@ class TypeTransformer(Generic[V]):
             try:
                 return write(value, storage, path)
             except Mismatch as exc:
-                raise exc.error("" if exc.steps and exc.steps[-1].startswith(path) else path) from exc.__cause__
+                raise exc.error(path) from exc.__cause__
 
         def to_python(literal: pb_literals.Literal, storage: StorageRouter, path: str = "value") -> V:
             try:
                 return read(literal, storage, path)
             except Mismatch as exc:
-                raise exc.error("" if exc.steps and exc.steps[-1].startswith(path) else path) from exc.__cause__
+                raise exc.error(path) from exc.__cause__
 
         def write(value: V, storage: StorageRouter, path: str = "") -> pb_literals.Literal:
             try:
                 return self.to_literal(value, python_type, registry, storage, path)
             except Exception as exc:
-                raise from_foreign(exc, python_type, value, self.name) from exc
+                raise from_foreign(exc, python_type, value, self.name, path) from exc
 
         def read(literal: pb_literals.Literal, storage: StorageRouter, path: str = "") -> V:
             try:
                 return self.to_python(literal, python_type, registry, storage, path)
             except Exception as exc:
-                raise from_foreign(exc, python_type, literal, self.name) from exc
+                raise from_foreign(exc, python_type, literal, self.name, path) from exc
 
         claimed = self.python_type if isinstance(self.python_type, type) else object
         return Converter(
@@ -252,3 +136,178 @@ class TypeTransformer(Generic[V]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
+
+
+class _Claim:
+    """One transformer's claim on a class, by whom."""
+
+    __slots__ = ("owner", "transformer")
+
+    def __init__(self, owner: str, transformer: TypeTransformer[Any]) -> None:  # Any: of whatever type
+        self.owner, self.transformer = owner, transformer
+
+
+class TypeRegistry:
+    """Which transformer handles which annotation; an object, one per context, so plugins never change a global.
+
+    Results do not depend on the order of registration: two different claims on one class are remembered and reported
+    when the class is used.
+    """
+
+    def __init__(self) -> None:
+        self._claims: dict[type, list[_Claim]] = {}
+        self._named: dict[str, list[_Claim]] = {}  # dotted name -> claims, until the module is there
+        self._forms: list[TypeTransformer[Any]] = []  # Any: Union, Literal, TypedDict, dataclasses: not by class
+        self._memo: dict[object, Converter] = {}
+
+    def register(self, transformer: TypeTransformer[Any], owner: str = "fledge") -> None:  # Any: of whatever type
+        """Add a transformer. A second, different claim on the class raises ClaimConflictError when the class is used."""
+        self._memo.clear()
+        claim = _Claim(owner, transformer)
+        if isinstance(transformer.python_type, str):
+            _add(self._named.setdefault(transformer.python_type, []), claim)
+        else:
+            _add(self._claims.setdefault(transformer.python_type, []), claim)
+
+    def register_form(self, form: TypeTransformer[Any]) -> None:  # Any: of whatever type
+        """For the built-ins: a transformer with a `matches(annotation)` of its own, asked after all claims on the class."""
+        self._forms.append(form)
+
+    # -- finding --------------------------------------------------------------------------------------------------
+
+    def find(self, python_type: Any, path: str = "value") -> tuple[TypeTransformer[Any], Any]:  # Any: an annotation
+        """The transformer of an annotation and the annotation as that transformer wants it.
+
+        Raises:
+            UnsupportedTypeError: nobody handles it.
+            ClaimConflictError: two plugins do.
+        """
+        bare, metadata = unwrap(python_type)
+        if isinstance(bare, Unresolved):
+            raise UnsupportedTypeError(path, bare.text, f"The name {bare.name!r} cannot be resolved: import or define it")
+        chosen = next((item for item in metadata if isinstance(item, TypeTransformer)), None)
+        if chosen is None:
+            chosen = self._claimed(bare) or next((form for form in self._forms if form.matches(bare)), None)
+        if chosen is None:
+            raise UnsupportedTypeError(path, python_type, way_out(bare))
+        return chosen, python_type if chosen.keeps_metadata and metadata else bare
+
+    def _claimed(self, bare: Any) -> TypeTransformer[Any] | None:  # Any: an annotation
+        origin = getattr(bare, "__origin__", bare)
+        if not isinstance(origin, type):
+            return None
+        self._load_named()
+        for cls in origin.__mro__:
+            claims = self._claims.get(cls, ())
+            if cls is not origin:
+                claims = [claim for claim in claims if claim.transformer.handles_subclasses]
+            if len(claims) > 1:
+                first, second = sorted(claim.owner for claim in claims)[:2]
+                raise ClaimConflictError(f"type {cls.__module__}.{cls.__qualname__}", first, second)
+            if claims:
+                return claims[0].transformer
+        return None
+
+    def _load_named(self) -> None:
+        """Turn dotted names into classes as soon as their module is there: a value's class cannot exist before."""
+        for name in list(self._named):
+            module, _, attribute = name.rpartition(".")
+            cls = getattr(sys.modules.get(module), attribute, None)
+            if isinstance(cls, type):
+                for claim in self._named.pop(name, ()):
+                    _add(self._claims.setdefault(cls, []), claim)
+
+    # -- checking -------------------------------------------------------------------------------------------------
+
+    def check(self, python_type: Any, path: str = "value") -> None:  # Any: an annotation
+        """Refuse an annotation that has no transformer, at any depth. Names that cannot be resolved yet are let pass.
+
+        Loads no protobuf.
+
+        Raises:
+            UnsupportedTypeError: with the path to the part at fault and the way out.
+            ClaimConflictError: two plugins claim a type in it.
+        """
+        self._check(python_type, path, (), plain=False)
+
+    def _check(self, python_type: Any, path: str, outer: tuple[Any, ...], plain: bool) -> None:  # Any: annotations
+        bare, _ = unwrap(python_type)
+        if isinstance(bare, Unresolved):
+            return
+        if len(outer) >= MAX_DEPTH:
+            raise UnsupportedTypeError(path, outer[0], f"It is nested deeper than {MAX_DEPTH}. Flatten it")
+        transformer, seen = self.find(python_type, path)
+        if transformer.is_struct and any(seen == above for above in outer):
+            reason = "It contains itself, which has no schema. Refer to the inner one by a key or an index"
+            raise UnsupportedTypeError(path, python_type, reason)
+        reason = transformer.refusal(seen)
+        if not reason and plain and not self._has_plain_form(transformer):
+            reason = "It cannot travel inside a dataclass or another structured value. Pass it on its own"
+        if not reason and not plain and not transformer.has_literal_form:
+            reason = way_out(bare)
+        if reason:
+            raise UnsupportedTypeError(path, python_type, reason)
+        for step, part in transformer.parts(seen):
+            self._check(part, path + step, (*outer, seen), plain or transformer.is_struct)
+
+    @staticmethod
+    def _has_plain_form(transformer: TypeTransformer[Any]) -> bool:  # Any: of whatever type
+        return type(transformer).plain_form is not TypeTransformer.plain_form
+
+    # -- converting -----------------------------------------------------------------------------------------------
+
+    def converter(self, python_type: Any) -> Converter:  # Any: an annotation
+        """The converter of an annotation, compiled once. Raises like `check`, and for names that are not resolved."""
+        key = annotation_key(python_type)
+        found = self._memo.get(key)
+        if found is None:
+            self.check(python_type)
+            transformer, seen = self.find(python_type)
+            found = transformer.compile(seen, self)
+            method = hash_method(python_type)
+            if method is not None:
+                found = hashed(found, method)
+            found.python_type = python_type
+            self._memo[key] = found
+        return found
+
+    def plain_form(self, python_type: Any) -> PlainForm:  # Any: an annotation
+        """How an annotation that passed `check` travels inside a structured value."""
+        transformer, seen = self.find(python_type)
+        form = transformer.plain_form(seen, self)
+        if form is None:
+            raise UnsupportedTypeError("value", python_type, "It cannot travel inside a structured value")
+        return form
+
+    def to_literal(
+        self,
+        value: Any,  # Any: of whatever type
+        python_type: Any,  # Any: an annotation
+        storage: StorageRouter,
+        path: str = "value",
+    ) -> pb_literals.Literal:
+        """One value as a new literal. Raises TypeConversionError with the path to what does not fit."""
+        return self.converter(python_type).to_literal(value, storage, path)
+
+    def to_python(
+        self,
+        literal: pb_literals.Literal,
+        python_type: Any,  # Any: an annotation
+        storage: StorageRouter,
+        path: str = "value",
+    ) -> Any:  # Any: of whatever type
+        """The value of a literal. Raises TypeConversionError, whatever the literal holds."""
+        return self.converter(python_type).to_python(literal, storage, path)
+
+    def literal_type(self, python_type: Any) -> pb_types.LiteralType:  # Any: an annotation
+        """The Flyte type of an annotation: shared, copy it before you change it."""
+        return self.converter(python_type).literal_type
+
+    def guess_python_type(self, literal_type: pb_types.LiteralType) -> Any:  # Any: an annotation
+        """An annotation that reads values of a Flyte type, for interfaces that only exist as messages."""
+        return guess_python_type(literal_type)
+
+
+def _add(claims: list[_Claim], claim: _Claim) -> None:
+    if all(known.transformer is not claim.transformer for known in claims):
+        claims.append(claim)

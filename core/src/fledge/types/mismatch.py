@@ -33,17 +33,16 @@ def key_step(key: object) -> str:
     return f"[{short_repr(key, 40)}]"
 
 
-def from_foreign(exc: Exception, expected: object, value: object, who: str) -> Exception:
+def from_foreign(exc: Exception, expected: object, value: object, who: str, path: str = "") -> Exception:
     """What to raise in place of an exception of a transformer or function that is not ours.
 
-    A TypeConversionError keeps its own path as the last steps; other errors of fledge (a storage that fails) stay
-    themselves, as they say more than "does not fit"; everything else becomes a Mismatch. Raise it `from exc`.
+    A TypeConversionError keeps the steps below `path`; other errors of fledge (a storage that fails) stay themselves,
+    as they say more than "does not fit"; everything else becomes a Mismatch. Raise it `from exc`.
     """
     if isinstance(exc, TypeConversionError):
-        text = str(exc)
-        reason = text[text.rindex(" (") + 2 : -1] if text.endswith(")") and " (" in text else ""
-        found = Mismatch(exc.expected, exc.value, reason)
-        return found.inside(exc.path) if exc.path else found
+        found = Mismatch(exc.expected, exc.value, exc.reason)
+        step = exc.path[len(path) :] if exc.path.startswith(path) else exc.path
+        return found.inside(step if step[:1] in ("", ".", "[") else f".{step}")
     if isinstance(exc, (FledgeError, Mismatch)):
         return exc
     return Mismatch(expected, value, f"{who}: {type(exc).__name__}: {exc}")

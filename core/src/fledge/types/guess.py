@@ -1,0 +1,58 @@
+"""Flyte types back to annotations, for interfaces that only exist as messages."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, Union
+
+from fledge import idl
+from fledge.errors import UnsupportedTypeError
+
+if TYPE_CHECKING:
+    from fledge.idl import types as pb_types
+
+__all__ = ["guess_python_type"]
+
+_SIMPLE: dict[str, Any] = {  # Any: annotations
+    "NONE": type(None),
+    "INTEGER": int,
+    "FLOAT": float,
+    "STRING": str,
+    "BOOLEAN": bool,
+    "DATETIME": datetime,
+    "DURATION": timedelta,
+    "BINARY": bytes,
+    "STRUCT": dict,
+}
+
+
+def guess_python_type(literal_type: pb_types.LiteralType) -> Any:  # Any: an annotation
+    """An annotation that reads values of this Flyte type: dates come back as datetime, structured values as dict.
+
+    Raises:
+        UnsupportedTypeError: no annotation of the core does.
+    """
+    kind = literal_type.WhichOneof("type")
+    if kind == "simple":
+        return _guess_simple(literal_type)
+    if kind == "collection_type":
+        return list[guess_python_type(literal_type.collection_type)]  # type: ignore[misc]  # made at run time
+    if kind == "map_value_type":
+        return dict[str, guess_python_type(literal_type.map_value_type)]  # type: ignore[misc]  # made at run time
+    if kind == "union_type":
+        return Union[tuple(map(guess_python_type, literal_type.union_type.variants))]  # made at run time
+    if kind == "enum_type":
+        return Literal[tuple(literal_type.enum_type.values)]  # made at run time
+    raise UnsupportedTypeError("value", literal_type, "No Python type is known for it")
+
+
+def _guess_simple(literal_type: pb_types.LiteralType) -> Any:  # Any: an annotation
+    listed = literal_type.annotation.annotations.fields
+    simple = idl.types.SimpleType.Name(literal_type.simple)
+    found = _SIMPLE.get(simple)
+    if found is None:
+        raise UnsupportedTypeError("value", simple, "No Python type is known for it")
+    if "literal_values" in listed:
+        values = [getattr(value, value.WhichOneof("kind")) for value in listed["literal_values"].list_value.values]
+        return Literal[tuple(found(value) for value in values)]  # made at run time
+    return found

@@ -1,0 +1,337 @@
+"""Lists and dicts: list[T] as a collection, dict[str, T] as a map, other keys and free-form dicts as MessagePack.
+
+Conversions go item by item into the message itself (`add()` and attribute sets); the index or key of a bad item is
+found only when there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any, get_args
+from uuid import UUID
+
+from fledge import idl
+from fledge.types.base import TypeTransformer
+from fledge.types.converter import Converter, PlainForm
+from fledge.types.hints import Unresolved, unwrap
+from fledge.types.mismatch import Mismatch, key_step
+from fledge.types.scalars import INT64_MAX, INT64_MIN
+from fledge.types.wire import fill_msgpack, msgpack_struct_type, read_indirect
+
+if TYPE_CHECKING:
+    from fledge.idl import literals as pb_literals
+    from fledge.idl import types as pb_types
+    from fledge.storage import StorageRouter
+    from fledge.types.base import TypeRegistry
+
+__all__ = ["DictTransformer", "ListTransformer", "pack_list", "unpack_list"]
+
+_FREE_DEPTH = 32
+
+
+def pack_list(item: PlainForm, values: Iterable[object], storage: StorageRouter) -> list[Any]:  # Any: plain values
+    """Pack each value; the index of one that does not fit joins the path."""
+    pack, packed = item.pack, []  # type: ignore[var-annotated]  # plain values
+    try:
+        for value in values:
+            packed.append(pack(value, storage))  # noqa: PERF401 - the length tells the index of a failure
+    except Mismatch as exc:
+        raise exc.inside(f"[{len(packed)}]") from exc.__cause__
+    return packed
+
+
+def unpack_list(item: PlainForm, plain: Iterable[object], storage: StorageRouter) -> list[Any]:  # Any: of any type
+    """Unpack each value; the index of one that does not fit joins the path."""
+    unpack, values = item.unpack, []  # type: ignore[var-annotated]  # of any type
+    try:
+        for value in plain:
+            values.append(unpack(value, storage))  # noqa: PERF401 - the length tells the index of a failure
+    except Mismatch as exc:
+        raise exc.inside(f"[{len(values)}]") from exc.__cause__
+    return values
+
+
+class ListTransformer(TypeTransformer[list[Any]]):  # Any: items of any type
+    """list[T]. A bare `list` is refused: nothing says what is in it."""
+
+    def __init__(self) -> None:
+        super().__init__("Typed List", list)
+
+    def refusal(self, python_type: Any) -> str:  # Any: an annotation
+        return "" if get_args(python_type) else "Say what is in it, as list[int]"
+
+    def parts(self, python_type: Any) -> Iterable[tuple[str, Any]]:  # Any: annotations
+        return (("[]", get_args(python_type)[0]),)
+
+    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+        item = registry.plain_form(get_args(python_type)[0])
+
+        def pack(value: object, storage: StorageRouter) -> object:
+            if type(value) is not list:
+                raise Mismatch(python_type, value)
+            return pack_list(item, value, storage)
+
+        def unpack(plain: object, storage: StorageRouter) -> object:
+            if type(plain) is not list:
+                raise Mismatch(python_type, plain)
+            return unpack_list(item, plain, storage)
+
+        return PlainForm(pack, unpack, lambda: {"type": "array", "items": item.schema()})
+
+    def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
+        item = registry.converter(get_args(python_type)[0])
+        fill_all, plain = item.fill_all, _plain_if_all_have(self, python_type, registry, item)
+        read_items = _list_reader(item)
+
+        def fill(literal: pb_literals.Literal, value: object, storage: StorageRouter) -> None:
+            if type(value) is not list:
+                raise Mismatch(python_type, value)
+            collection = literal.collection
+            if not value:
+                collection.SetInParent()
+                return
+            try:
+                fill_all(collection.literals.add, value, storage)
+            except Mismatch as exc:
+                raise exc.inside(f"[{len(collection.literals) - 1}]") from exc.__cause__
+
+        def read(literal: pb_literals.Literal, storage: StorageRouter) -> object:
+            literals = literal.collection.literals
+            if literals or literal.WhichOneof("value") == "collection":
+                return read_items(literals, storage)
+            return read_indirect(literal, storage, python_type, read, plain)
+
+        return Converter(
+            python_type,
+            lambda: idl.types.LiteralType(collection_type=item.literal_type),
+            fill,
+            read,
+            plain=plain,
+            classes=(list,),
+            fits=lambda value: type(value) is list and all(map(item.fits, value)),
+        )
+
+
+def _list_reader(item: Converter) -> Callable[..., list[Any]]:  # Any: items of any type
+    read, fast = item.read, item.read_all
+
+    def read_each(literals: Iterable[pb_literals.Literal], storage: StorageRouter) -> list[object]:
+        values: list[object] = []
+        try:
+            for literal in literals:
+                values.append(read(literal, storage))  # noqa: PERF401 - the length tells the index of a failure
+        except Mismatch as exc:
+            raise exc.inside(f"[{len(values)}]") from exc.__cause__
+        return values
+
+    def read_fast(literals: Iterable[pb_literals.Literal], storage: StorageRouter) -> list[object]:
+        try:
+            return fast(literals, storage)  # type: ignore[misc]  # not None: see below
+        except Mismatch:
+            return read_each(literals, storage)
+
+    return read_each if fast is None else read_fast
+
+
+def _plain_if_all_have(
+    transformer: TypeTransformer[Any],  # Any: of a container
+    python_type: Any,  # Any: an annotation
+    registry: TypeRegistry,
+    *parts: Converter,
+) -> PlainForm | None:
+    """The plain form of a container, unless something in it has none."""
+    if any(part.plain is None for part in parts):
+        return None
+    return transformer.plain_form(python_type, registry)
+
+
+class DictTransformer(TypeTransformer[dict[Any, Any]]):  # Any: keys and values of any type
+    """dict[str, T] is a Flyte map; with other keys, or as a bare `dict` of free-form data, it is MessagePack."""
+
+    def __init__(self) -> None:
+        super().__init__("Typed Dict", dict)
+
+    def refusal(self, python_type: Any) -> str:  # Any: an annotation
+        args = get_args(python_type)
+        if args and unwrap(args[0])[0] not in _KEYS and not _is_text_key(unwrap(args[0])[0]):
+            return "Its keys must be str, int, bool, float, date, datetime or an Enum"
+        return ""
+
+    def parts(self, python_type: Any) -> Iterable[tuple[str, Any]]:  # Any: annotations
+        args = get_args(python_type)
+        return (("[]", args[1]),) if args else ()
+
+    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+        args = get_args(python_type)
+        if not args:
+            return PlainForm(_free_dict, _free_dict, lambda: {"type": "object"})
+        key, value = registry.plain_form(args[0]), registry.plain_form(args[1])
+        unpack_key = _key_from_text(unwrap(args[0])[0], key.unpack)
+
+        def pack(mapping: object, storage: StorageRouter) -> object:
+            return _map(mapping, key.pack, value.pack, storage, python_type)
+
+        def unpack(plain: object, storage: StorageRouter) -> object:
+            return _map(plain, unpack_key, value.unpack, storage, python_type)
+
+        return PlainForm(
+            pack,
+            unpack,
+            lambda: {"type": "object", "additionalProperties": value.schema(), "propertyNames": key.schema()},
+        )
+
+    def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
+        args = get_args(python_type)
+        if args and unwrap(args[0])[0] is str:
+            return self._compile_map(python_type, registry)
+        return compile_struct(python_type, self.plain_form(python_type, registry), msgpack_struct_type, (dict,))
+
+    def _compile_map(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
+        item = registry.converter(get_args(python_type)[1])
+        fill_item, read_item = item.fill, item.read
+        plain = _plain_if_all_have(self, python_type, registry, item)
+
+        def fill(literal: pb_literals.Literal, value: object, storage: StorageRouter) -> None:
+            if type(value) is not dict:
+                raise Mismatch(python_type, value)
+            if not value:
+                literal.map.SetInParent()
+                return
+            literals, key = literal.map.literals, None
+            try:
+                for key, item_value in value.items():
+                    if type(key) is not str:
+                        raise Mismatch("str key", key)
+                    fill_item(literals[key], item_value, storage)
+            except Mismatch as exc:
+                raise exc.inside(key_step(key)) from exc.__cause__
+            except ValueError as exc:  # protobuf refuses the key
+                raise Mismatch("str key", key, "not valid Unicode: it holds a lone surrogate") from exc
+
+        def read(literal: pb_literals.Literal, storage: StorageRouter) -> object:
+            literals = literal.map.literals
+            if not literals and literal.WhichOneof("value") != "map":
+                return read_indirect(literal, storage, python_type, read, plain)
+            values, key = {}, None
+            try:
+                for key, item_literal in literals.items():
+                    values[key] = read_item(item_literal, storage)
+            except Mismatch as exc:
+                raise exc.inside(key_step(key)) from exc.__cause__
+            return values
+
+        return Converter(
+            python_type,
+            lambda: idl.types.LiteralType(map_value_type=item.literal_type),
+            fill,
+            read,
+            plain=plain,
+            classes=(dict,),
+            fits=lambda value: type(value) is dict and all(map(item.fits, value.values())),
+        )
+
+
+def compile_struct(
+    python_type: Any,  # Any: an annotation
+    plain: PlainForm,
+    literal_type: Callable[[], pb_types.LiteralType],
+    classes: tuple[type, ...],
+) -> Converter:
+    """A converter of a type that travels as MessagePack: its plain form packed."""
+    pack, unpack = plain.pack, plain.unpack
+
+    def fill(literal: pb_literals.Literal, value: object, storage: StorageRouter) -> None:
+        fill_msgpack(literal, pack(value, storage))
+
+    def read(literal: pb_literals.Literal, storage: StorageRouter) -> object:
+        return read_indirect(literal, storage, python_type, read, plain)
+
+    return Converter(python_type, literal_type, fill, read, plain=plain, classes=classes)
+
+
+# -- keys and free-form data -------------------------------------------------------------------------------------------
+
+_KEYS = (str, int, float, bool, date, datetime)
+
+
+def _is_text_key(key: Any) -> bool:  # Any: an annotation
+    return isinstance(key, Unresolved) or isinstance(key, type) and issubclass(key, (Enum, UUID))
+
+
+def _map(
+    mapping: object,
+    convert_key: Callable[..., Any],  # Any: plain or not
+    convert_value: Callable[..., Any],  # Any: plain or not
+    storage: StorageRouter,
+    python_type: Any,  # Any: an annotation
+) -> dict[Any, Any]:  # Any: plain or not
+    """Convert keys and values, either way."""
+    if type(mapping) is not dict:
+        raise Mismatch(python_type, mapping)
+    made, key = {}, None
+    try:
+        for key, value in mapping.items():
+            made[convert_key(key, storage)] = convert_value(value, storage)
+    except Mismatch as exc:
+        raise exc.inside(key_step(key)) from exc.__cause__
+    if len(made) != len(mapping):
+        raise Mismatch(python_type, mapping, "two keys become one")
+    return made
+
+
+def _key_from_text(key_type: Any, unpack: Callable[..., Any]) -> Callable[..., Any]:  # Any: an annotation and a key
+    """JSON knows only text as keys, so an old Struct brings the key 1 as "1"."""
+    if key_type not in (int, float):
+        return unpack
+
+    def from_text(plain: object, storage: StorageRouter) -> object:
+        if type(plain) is str:
+            try:
+                return key_type(plain)
+            except ValueError:
+                raise Mismatch(key_type, plain) from None
+        return unpack(plain, storage)
+
+    return from_text
+
+
+def _free(value: Any, depth: int = 0) -> Any:  # Any: free-form data
+    """A copy of free-form data: None, bool, int, float, str, bytes, and lists and dicts of them."""
+    kind = type(value)
+    if kind in _FREE_SCALARS:
+        return value
+    if kind is int:
+        if not INT64_MIN <= value <= INT64_MAX:
+            raise Mismatch(int, value, f"outside of int64, {INT64_MIN} .. {INT64_MAX}")
+        return value
+    if depth >= _FREE_DEPTH:
+        raise Mismatch("free-form data", value, f"nested deeper than {_FREE_DEPTH}")
+    step: object = None
+    try:
+        if kind is list:
+            copies = []
+            for step, item in enumerate(value):
+                copies.append(_free(item, depth + 1))  # noqa: PERF401 - the step tells the index of a failure
+            return copies
+        if kind is dict:
+            copied = {}
+            for step, item in value.items():
+                if type(step) not in _FREE_KEYS:
+                    raise Mismatch("a key that is str, int, float or bool", step)
+                copied[_free(step)] = _free(item, depth + 1)
+            return copied
+    except Mismatch as exc:
+        raise exc.inside(key_step(step)) from exc.__cause__
+    raise Mismatch("None, bool, int, float, str, bytes, list or dict", value)
+
+
+_FREE_SCALARS = frozenset({type(None), bool, float, str, bytes})
+_FREE_KEYS = frozenset({str, int, float, bool})
+
+
+def _free_dict(value: object, storage: StorageRouter) -> object:
+    if type(value) is not dict:
+        raise Mismatch(dict, value)
+    return _free(value)

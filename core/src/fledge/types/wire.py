@@ -1,0 +1,113 @@
+"""The forms in which a value may reach a reader besides its own: MessagePack, an old Struct, an offloaded literal.
+
+In: a literal of a variant the reader did not expect. Out: the value, when the literal carries it in one of these forms,
+else a Mismatch. msgspec is loaded when the first structured value is packed or unpacked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from fledge import idl
+from fledge.types.mismatch import Mismatch
+
+if TYPE_CHECKING:
+    from google.protobuf import struct_pb2
+
+    from fledge.idl import literals as pb_literals
+    from fledge.idl import types as pb_types
+    from fledge.storage import StorageRouter
+    from fledge.types.converter import PlainForm
+
+__all__ = ["MSGPACK", "decode", "encode", "fill_msgpack", "msgpack_struct_type", "read_indirect", "simple_type"]
+
+MSGPACK = "msgpack"
+
+
+@cache
+def _msgspec() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:  # Any: plain values
+    from msgspec import msgpack  # only structured values need it
+
+    return msgpack.Encoder().encode, msgpack.Decoder().decode
+
+
+def encode(plain: object) -> bytes:
+    """Plain values as MessagePack. Mismatch for text that is not valid Unicode."""
+    try:
+        return _msgspec()[0](plain)
+    except UnicodeEncodeError as exc:
+        raise Mismatch("text", exc.object, f"not valid Unicode: {exc.reason}") from exc
+
+
+def decode(literal: pb_literals.Literal, expected: object) -> Any:  # Any: plain values
+    """The plain value of a `scalar.binary` literal with tag "msgpack"."""
+    try:
+        return _msgspec()[1](literal.scalar.binary.value)
+    except Exception as exc:  # whatever bytes from outside make msgspec raise: they are not the value we expect
+        raise Mismatch(expected, literal, f"the MessagePack bytes cannot be read: {exc}") from exc
+
+
+def fill_msgpack(literal: pb_literals.Literal, plain: object) -> None:
+    binary = literal.scalar.binary
+    binary.value = encode(plain)
+    binary.tag = MSGPACK
+
+
+def simple_type(name: str) -> Callable[[], pb_types.LiteralType]:
+    """A function that makes `LiteralType(simple=name)`."""
+    return lambda: idl.types.LiteralType(simple=idl.types.SimpleType.Value(name))
+
+
+def msgpack_struct_type() -> pb_types.LiteralType:
+    """A STRUCT type marked as traveling in MessagePack, as Flyte 1.14 and later do."""
+    made = idl.types.LiteralType(simple=idl.types.SimpleType.STRUCT)
+    inner = made.annotation.annotations.fields["cache-key-metadata"].struct_value
+    inner.fields["serialization-format"].string_value = MSGPACK
+    return made
+
+
+def read_indirect(
+    literal: pb_literals.Literal,
+    storage: StorageRouter,
+    expected: object,
+    read: Callable[[pb_literals.Literal, StorageRouter], Any],  # Any: each type has its own values
+    plain: PlainForm | None,
+) -> Any:  # Any: each type has its own values
+    """Read what the direct form could not: call it when the literal is of another variant."""
+    variant = literal.WhichOneof("value")
+    if variant == "offloaded_metadata":
+        inner = _load(literal, storage, expected)
+        if inner.WhichOneof("value") != "offloaded_metadata":
+            return read(inner, storage)
+    elif variant == "scalar":
+        variant = literal.scalar.WhichOneof("value")
+        if variant == "primitive":
+            variant = literal.scalar.primitive.WhichOneof("value")
+        elif plain is not None and variant == "binary" and literal.scalar.binary.tag == MSGPACK:
+            return plain.unpack(decode(literal, expected), storage)
+        elif plain is not None and variant == "generic":
+            return plain.unpack(_struct_to_plain(literal.scalar.generic), storage)
+    raise Mismatch(expected, literal, f"the literal holds {variant or 'nothing'}")
+
+
+def _load(literal: pb_literals.Literal, storage: StorageRouter, expected: object) -> pb_literals.Literal:
+    data = storage.read(literal.offloaded_metadata.uri)
+    try:
+        return idl.literals.Literal.FromString(data)
+    except Exception as exc:  # protobuf's implementations raise different classes for bytes that are no message
+        raise Mismatch(expected, literal, f"the offloaded literal cannot be read: {exc}") from exc
+
+
+def _struct_to_plain(struct: struct_pb2.Struct) -> dict[str, Any]:  # Any: plain values
+    return {key: _value_to_plain(value) for key, value in struct.fields.items()}
+
+
+def _value_to_plain(value: struct_pb2.Value) -> Any:  # Any: plain values
+    kind = value.WhichOneof("kind")
+    if kind == "struct_value":
+        return _struct_to_plain(value.struct_value)
+    if kind == "list_value":
+        return [_value_to_plain(item) for item in value.list_value.values]
+    return None if kind in ("null_value", None) else getattr(value, kind)
