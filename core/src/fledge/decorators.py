@@ -1,0 +1,129 @@
+"""`@task`: a function becomes a task; its `task_config` picks the task class that a plugin registered for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from fledge.base_task import ALL_DECK_FIELDS, TaskResolverMixin
+from fledge.context import FlyteContextManager
+from fledge.decks import DeckField
+from fledge.errors import DefinitionError, UnknownConfigError
+from fledge.function import PythonFunctionTask
+from fledge.metadata import TaskMetadata
+from fledge.settings import Documentation, Image, PodTemplate, Resources, Secret
+
+if TYPE_CHECKING:
+    from fledge.idl import tasks
+
+__all__ = ["task"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Which package brings a config type, for the message when it is not installed.
+_KNOWN_PROVIDERS = {"fledge_sql": "fledge-sql", "fledge_distributed": "fledge-distributed", "flytekitplugins": ""}
+
+if TYPE_CHECKING:
+
+    class FunctionTask(PythonFunctionTask[Any], Generic[P, R]):  # Any: the config's type is no part of a call
+        """What a type checker sees: a task that is called as its function is."""
+
+        task_function: Callable[P, R]  # type: ignore[assignment] # a property at run time
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+
+@overload
+def task(_task_function: Callable[P, R]) -> FunctionTask[P, R]: ...
+
+
+@overload
+def task(
+    _task_function: None = None,
+    task_config: object = None,
+    *,
+    cache: bool = False,
+    cache_version: str = "",
+    cache_serialize: bool = False,
+    cache_ignore_input_vars: tuple[str, ...] = (),
+    retries: int = 0,
+    interruptible: bool | None = None,
+    deprecated: str = "",
+    timeout: timedelta | int | None = None,
+    container_image: str | Image | None = None,
+    environment: Mapping[str, str] | None = None,
+    requests: Resources | None = None,
+    limits: Resources | None = None,
+    resources: Resources | None = None,
+    secret_requests: Iterable[Secret] | None = None,
+    task_resolver: TaskResolverMixin | None = None,
+    docs: Documentation | None = None,
+    enable_deck: bool | None = None,
+    deck_fields: tuple[DeckField, ...] | None = ALL_DECK_FIELDS,
+    pod_template: PodTemplate | None = None,
+    pod_template_name: str | None = None,
+    accelerator: str | tasks.GPUAccelerator | None = None,
+    shared_memory: bool | str | None = None,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Callable[[Callable[P, R]], FunctionTask[P, R]]: ...
+
+
+def task(
+    _task_function: Callable[..., Any] | None = None,  # Any: any function
+    task_config: object = None,
+    **options: Any,  # Any: typed in the overload above
+) -> Any:  # Any: typed in the overloads above
+    """Make a task of a function.
+
+    Used bare (`@task`) or with options (`@task(retries=2)`). Options of `TaskMetadata` (retries, timeout, cache,
+    cache_version, ...), of the container (container_image, requests, limits, resources, environment, secret_requests,
+    pod_template, accelerator, shared_memory, ...) and of the report (enable_deck, deck_fields).
+
+    Args:
+        task_config: Picks the task class: the one that a plugin registered for its type.
+
+    Raises:
+        DefinitionError: An annotation is missing, an option is unknown or does not fit.
+        UnsupportedTypeError: No transformer knows an annotation.
+        UnknownConfigError: No installed plugin handles the config's type.
+    """
+
+    def wrap(function: Callable[..., Any]) -> PythonFunctionTask[Any]:  # Any: any function, any config
+        name = getattr(function, "__qualname__", repr(function))
+        fields = {key: options[key] for key in _METADATA & options.keys()}
+        rest = {key: value for key, value in options.items() if key not in fields}
+        fields["generates_deck"] = bool(options.get("enable_deck"))
+        rest["metadata"] = TaskMetadata(**fields)
+        return _task_class(task_config, name)(task_config, function, **rest)
+
+    if isinstance(_task_function, PythonFunctionTask):
+        raise DefinitionError(f"{_task_function.name} is a task already. Decorate the plain function, once")
+    return wrap if _task_function is None else wrap(_task_function)
+
+
+_METADATA = {
+    "cache",
+    "cache_ignore_input_vars",
+    "cache_serialize",
+    "cache_version",
+    "deprecated",
+    "interruptible",
+    "retries",
+    "tags",
+    "timeout",
+}
+
+
+def _task_class(config: object, task_name: str) -> type[PythonFunctionTask[Any]]:  # Any: of any config
+    if config is None:
+        return PythonFunctionTask
+    found = FlyteContextManager.current_context().plugins.task_class(type(config))
+    if found is None:
+        provider = _KNOWN_PROVIDERS.get(type(config).__module__.partition(".")[0], "")
+        hint = f"pip install {provider}" if provider else "Install the plugin it belongs to; `fledge plugins` lists what is there"
+        raise UnknownConfigError(task_name, type(config), hint)
+    return cast("type[PythonFunctionTask[Any]]", found)

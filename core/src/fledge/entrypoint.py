@@ -1,0 +1,297 @@
+"""The container's command: `fledge-execute` reads inputs.pb, runs the task and writes outputs.pb, error.pb or nothing.
+
+Source of the contract: the files, arguments and environment variables that Flyte's backend (flytepropeller, copilot)
+hands to and expects of a task container.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import traceback
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, NoReturn
+
+from fledge import idl
+from fledge.base_task import Task, TaskResolverMixin
+from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager, Scratch
+from fledge.decks import DECK_FILE, page
+from fledge.errors import FledgeError, IgnoreOutputs, NonRecoverableError, TaskLoadError, origin_of
+from fledge.resolver import load_object
+from fledge.storage import materialize
+
+if TYPE_CHECKING:
+    from fledge.idl import errors, literals
+
+__all__ = ["Invocation", "fast_main", "main", "run"]
+
+_log = logging.getLogger("fledge.entrypoint")
+
+INPUTS_FILE, OUTPUTS_FILE, ERROR_FILE = "inputs.pb", "outputs.pb", "error.pb"
+
+
+class Terminated(FledgeError):
+    """The platform sent SIGTERM: the container is being taken away. Another attempt may succeed."""
+
+    recoverable = True
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One run, as the command line describes it."""
+
+    inputs: str
+    output_prefix: str
+    resolver: str
+    loader_args: Sequence[str]
+    raw_output_data_prefix: str | None = None
+    checkpoint_path: str | None = None
+    prev_checkpoint: str | None = None
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """`fledge-execute --inputs URI --output-prefix URI ... --resolver LOCATION -- LOADER ARGS`.
+
+    Exits with 0 also after an error, which error.pb tells; with 1 when FLYTE_FAIL_ON_ERROR is true or the strategy for
+    errors of several workers is set.
+    """
+    invocation, is_test = _parse(sys.argv[1:] if argv is None else argv)
+    if is_test:
+        sys.exit(0)
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    failed = run(invocation)
+    sys.exit(1 if failed and _fails_on_error(os.environ) else 0)
+
+
+def run(invocation: Invocation) -> bool:
+    """Run one task from inputs.pb to its files. Returns True when an error file was written."""
+    base = FlyteContextManager.current_context()
+    scratch = Scratch()
+    params = ExecutionParameters(
+        scratch,
+        execution_id=_identity(os.environ),
+        task_id=_first(os.environ, "FLYTE_INTERNAL_TASK_NAME", "_F_TK_NM") or "local",
+        raw_output_prefix=invocation.raw_output_data_prefix,
+        output_metadata_prefix=invocation.output_prefix,
+        local=False,
+    )
+    storage = base.storage.with_(raw_prefix=invocation.raw_output_data_prefix, keep_local=False, scratch=scratch.made)
+    state = ExecutionState(ExecutionState.Mode.TASK_EXECUTION, params)
+    ctx = base.with_(storage=storage, execution_state=state)
+    try:
+        with FlyteContextManager.with_context(ctx) as ctx, _termination():
+            return _run_and_report(ctx, invocation)
+    finally:
+        scratch.remove()
+
+
+def _run_and_report(ctx: FlyteContext, invocation: Invocation) -> bool:
+    files: dict[str, bytes] = {}
+    error: BaseException | None = None
+    try:
+        outputs = _execute(ctx, invocation)
+        files[OUTPUTS_FILE] = idl.deterministic_bytes(outputs)
+    except IgnoreOutputs:
+        _log.info("the task ignores its outputs: nothing is written")
+        return False
+    except BaseException as exc:
+        if _ignores(exc):
+            return False
+        error = exc
+    params = ctx.user_space_params
+    if params is not None and params.decks:
+        files[DECK_FILE] = page(params.decks, "fledge").encode()
+    if error is None:
+        try:
+            _write(ctx, invocation.output_prefix, files)
+        except Exception as exc:
+            error = exc
+    if error is None:
+        return False
+    sys.stderr.write("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+    document = error_document(error, os.environ)
+    name = f"error-{uuid.uuid4().hex}.pb" if _has_many_workers(os.environ) else ERROR_FILE
+    deck = {DECK_FILE: files[DECK_FILE]} if DECK_FILE in files else {}
+    _write(ctx, invocation.output_prefix, {**deck, name: idl.deterministic_bytes(document)})
+    return True
+
+
+def _execute(ctx: FlyteContext, invocation: Invocation) -> literals.LiteralMap:
+    ctx.plugins.load()
+    inputs = _read_inputs(ctx, invocation.inputs)
+    task = _load_task(invocation)
+    return materialize(task.dispatch_execute(ctx, inputs), ctx.storage)
+
+
+def _read_inputs(ctx: FlyteContext, uri: str) -> literals.LiteralMap:
+    data = ctx.storage.read(uri)
+    try:
+        return idl.literals.LiteralMap.FromString(data)
+    except Exception as exc:  # protobuf's DecodeError, which cannot be named without loading it
+        raise FledgeError(f"{uri}: {len(data)} bytes that are not a LiteralMap: {exc}") from exc
+
+
+def _load_task(invocation: Invocation) -> Task:
+    module, _, attribute = invocation.resolver.rpartition(".")
+    resolver = load_object(module, attribute)
+    if not isinstance(resolver, TaskResolverMixin):
+        raise TaskLoadError(f"{invocation.resolver} is a {type(resolver).__name__}, not a task resolver", invocation.loader_args)
+    return resolver.load_task(list(invocation.loader_args))
+
+
+def _ignores(error: BaseException | None) -> bool:
+    """Is IgnoreOutputs the cause, at any depth, of a wrapper that somebody put around it?"""
+    while error is not None:
+        if isinstance(error, IgnoreOutputs):
+            return True
+        error = error.__cause__
+    return False
+
+
+def error_document(error: BaseException, env: Mapping[str, str]) -> errors.ErrorDocument:
+    """flyteidl.core.ErrorDocument: code, kind, origin, the user's traceback, time stamp and worker of an exception."""
+    document = idl.errors.ErrorDocument()
+    container = document.error
+    origin = origin_of(error)
+    recoverable = error.recoverable if isinstance(error, FledgeError) else origin == "SYSTEM"
+    kinds = idl.errors.ContainerError.Kind
+    container.kind = kinds.RECOVERABLE if recoverable else kinds.NON_RECOVERABLE
+    origins = idl.execution.ExecutionError.ErrorKind
+    container.origin = origins.USER if origin == "USER" else origins.SYSTEM
+    container.code = error.code if isinstance(error, FledgeError) else "USER:RuntimeError" if origin == "USER" else "SYSTEM"
+    container.message = _message(error)
+    moment = getattr(error, "timestamp", None)
+    container.timestamp.FromDatetime(moment if isinstance(moment, datetime) else datetime.now(timezone.utc))
+    container.worker = _first(env, "FLYTE_INTERNAL_WORKER_NAME", "_F_WN") or ""
+    return document
+
+
+def _message(error: BaseException) -> str:
+    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return f"{trace}\n{type(error).__name__}: {error}"
+
+
+def _write(ctx: FlyteContext, prefix: str, files: Mapping[str, bytes]) -> None:
+    for name, data in files.items():
+        ctx.storage.write(f"{prefix.rstrip('/')}/{name}", data)
+
+
+@contextmanager
+def _termination() -> Iterator[None]:
+    """SIGTERM becomes an exception in the task, so that error.pb is written; the previous handler is restored."""
+
+    def on_term(signum: int, frame: object) -> None:
+        raise Terminated("the container was told to stop (SIGTERM)")
+
+    previous = signal.signal(signal.SIGTERM, on_term)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+# -- command line and environment --------------------------------------------------------------------------------------
+
+
+def _parse(argv: Sequence[str]) -> tuple[Invocation, bool]:
+    parser = argparse.ArgumentParser(prog="fledge-execute", description="Run one task inside its container.")
+    parser.add_argument("--inputs", required=True, help="URI of inputs.pb")
+    parser.add_argument("--output-prefix", required=True, help="URI of the folder for outputs.pb or error.pb")
+    parser.add_argument("--raw-output-data-prefix", help="URI of the folder for files and frames")
+    parser.add_argument("--checkpoint-path", help="URI where this attempt writes checkpoints")
+    parser.add_argument("--prev-checkpoint", help="URI of the previous attempt's checkpoint")
+    parser.add_argument("--resolver", required=True, help="importable location of the task resolver")
+    parser.add_argument("--test", action="store_true", help="parse the arguments and do nothing")
+    parser.add_argument("--dynamic-addl-distro", help="URI of the code distribution; set by fledge-fast-execute")
+    parser.add_argument("--dynamic-dest-dir", help="where the code was unpacked; set by fledge-fast-execute")
+    parser.add_argument("loader_args", nargs="+", help="what the resolver finds the task by")
+    given = parser.parse_args(argv)
+    invocation = Invocation(
+        given.inputs,
+        given.output_prefix,
+        given.resolver,
+        given.loader_args,
+        _supplied(given.raw_output_data_prefix),
+        _supplied(given.checkpoint_path),
+        _supplied(given.prev_checkpoint),
+    )
+    return invocation, given.test
+
+
+def _supplied(value: str | None) -> str | None:
+    """A template the platform did not fill in, `""` (in quotes) and the empty string mean: not given."""
+    return None if not value or value == '""' or value.startswith("{{") else value
+
+
+def _first(env: Mapping[str, str], *names: str) -> str | None:
+    return next((env[name] for name in names if env.get(name)), None)
+
+
+def _identity(env: Mapping[str, str]) -> str:
+    parts = (
+        _first(env, "FLYTE_INTERNAL_EXECUTION_PROJECT", "_F_PRJ"),
+        _first(env, "FLYTE_INTERNAL_EXECUTION_DOMAIN", "_F_DM"),
+        _first(env, "FLYTE_INTERNAL_EXECUTION_ID", "_F_NM"),
+    )
+    return ":".join(part or "local" for part in parts)
+
+
+def _has_many_workers(env: Mapping[str, str]) -> bool:
+    return _first(env, "FLYTE_INTERNAL_DIST_ERROR_STRATEGY", "_F_DES") is not None
+
+
+def _fails_on_error(env: Mapping[str, str]) -> bool:
+    return _has_many_workers(env) or env.get("FLYTE_FAIL_ON_ERROR", "").lower() in ("true", "t", "1")
+
+
+# -- fast registration -------------------------------------------------------------------------------------------------
+
+
+def fast_main(argv: Sequence[str] | None = None) -> NoReturn:
+    """`fledge-fast-execute --additional-distribution URI --dest-dir DIR -- COMMAND`: unpack the code, then run COMMAND.
+
+    SIGTERM is passed on; the exit code is the command's.
+    """
+    parser = argparse.ArgumentParser(prog="fledge-fast-execute", description="Fetch the code, then run a task.")
+    parser.add_argument("--additional-distribution", required=True)
+    parser.add_argument("--dest-dir", required=True)
+    parser.add_argument("command", nargs="+")
+    given = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    folder = os.path.realpath(given.dest_dir)
+    _unpack(given.additional_distribution, folder)
+    command = list(given.command)
+    if "--resolver" in command:
+        at = command.index("--resolver")
+        command[at:at] = ["--dynamic-addl-distro", given.additional_distribution, "--dynamic-dest-dir", folder]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))}
+    process = subprocess.Popen(command, env=env)
+    signal.signal(signal.SIGTERM, lambda signum, frame: process.send_signal(signum))
+    sys.exit(process.wait())
+
+
+def _unpack(uri: str, folder: str) -> None:
+    storage = FlyteContextManager.current_context().storage
+    with tempfile.TemporaryDirectory(prefix="fledge-") as temporary:
+        path = os.path.join(temporary, "code.tar.gz")
+        storage.get(uri, path)
+        try:
+            with tarfile.open(path) as archive:
+                # the "data" filter refuses members that would land outside; older patch releases of 3.10 lack it
+                archive.extractall(folder, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(folder)
+        except tarfile.TarError as exc:
+            raise NonRecoverableError(f"{uri} is not a tar archive of code: {exc}") from exc
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""A task and the settings -> TaskTemplate or TaskSpec: a pure function. Twice gives equal bytes; the task is untouched.
+
+Also remembers, for every field, who set it: the task or a plugin's hook (`explain`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from fledge import idl
+from fledge.base_task import PythonTask, Task
+from fledge.context import FlyteContextManager
+from fledge.errors import SerializationError, TargetConflictError
+from fledge.hooks.merge import Origins, merge, replace_message
+
+if TYPE_CHECKING:
+    from fledge.idl import admin_task, tasks
+    from fledge.settings import SerializationSettings
+
+__all__ = ["Explanation", "explain", "task_spec", "task_template"]
+
+_TASK = "the task"
+_REPLACED = ("get_sql", "get_container", "get_extended_resources")
+
+
+class Contributors(Protocol):
+    """What serialization needs of the plugin manager."""
+
+    def contributions(self, hook: str, task: Task, **arguments: object) -> list[tuple[str, Any]]: ...
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Who set what: `origins` maps a field of the template (`custom.workers`, `container`) to "the task" or a plugin."""
+
+    task_name: str
+    template: tasks.TaskTemplate
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+def task_template(task: Task, settings: SerializationSettings) -> tasks.TaskTemplate:
+    """flyteidl.core.TaskTemplate of a task, plugins' contributions merged in.
+
+    Raises:
+        SerializationError: The task has no Python interface, or a contribution is not what the field can hold.
+        ContributionConflictError: Two contributors set one key to different values.
+        TargetConflictError: More than one of container, k8s_pod and sql is set.
+        HookCallError: A plugin's hook raised.
+    """
+    return explain(task, settings).template
+
+
+def task_spec(task: Task, settings: SerializationSettings) -> admin_task.TaskSpec:
+    """flyteidl.admin.TaskSpec: the template and its description."""
+    spec = idl.admin_task.TaskSpec(template=task_template(task, settings))
+    docs = task.docs
+    if docs is not None:
+        spec.description.short_description = docs.short_description or ""
+        if docs.long_description:
+            spec.description.long_description.value = docs.long_description
+            spec.description.long_description.format = 3  # DESCRIPTION_FORMAT_RST
+        if docs.source_code:
+            spec.description.source_code.link = docs.source_code
+    return spec
+
+
+def explain(task: Task, settings: SerializationSettings) -> Explanation:
+    """The template together with who set each of its fields. Raises what `task_template` raises."""
+    if not isinstance(task, PythonTask):
+        raise SerializationError(f"{task!r} has no Python interface; only PythonTask and its children can be serialized")
+    template = idl.tasks.TaskTemplate(
+        id=idl.identifier.Identifier(
+            resource_type=idl.identifier.ResourceType.TASK,
+            project=settings.project or "",
+            domain=settings.domain or "",
+            name=task.name,
+            version=settings.version or "",
+        ),
+        type=task.task_type,
+        metadata=task.metadata.to_taskmetadata_model(),
+        interface=task.interface,
+        task_type_version=task.task_type_version,
+    )
+    origins: Origins = dict.fromkeys(("id", "type", "metadata", "interface", "task_type_version"), _TASK)
+    if task.enable_deck:
+        template.metadata.generates_deck.value = True
+    security = task.security_context
+    if security is not None and security.ByteSize():
+        template.security_context.CopyFrom(security)
+        origins["security_context"] = _TASK
+    plugins = cast("Contributors", FlyteContextManager.current_context().plugins)
+    _merge_mappings(template, task, settings, plugins, origins)
+    _set_messages(template, task, settings, plugins, origins)
+    return Explanation(task.name, template, origins)
+
+
+def _merge_mappings(
+    template: tasks.TaskTemplate,
+    task: Task,
+    settings: SerializationSettings,
+    plugins: Contributors,
+    origins: Origins,
+) -> None:
+    custom, who = merge(
+        "custom",
+        [(_TASK, task.get_custom(settings)), *plugins.contributions("get_custom", task, settings=settings)],
+        settings.prefer,
+    )
+    if custom:
+        try:
+            idl.json_format.ParseDict(custom, template.custom)
+        except (idl.json_format.ParseError, TypeError, ValueError) as exc:
+            raise SerializationError(f"task {task.name}: custom is not JSON ({_origin_text(who)}): {exc}") from exc
+        origins.update(who)
+    config, who = merge(
+        "config",
+        [(_TASK, task.get_config(settings)), *plugins.contributions("get_config", task, settings=settings)],
+        settings.prefer,
+    )
+    for key, value in config.items():
+        if not isinstance(value, str):
+            at = f"config.{key}"
+            raise SerializationError(f"task {task.name}: {at} must be text, {who.get(at, _TASK)} gave {value!r}")
+        template.config[key] = value
+    origins.update(who)
+
+
+def _set_messages(
+    template: tasks.TaskTemplate,
+    task: Task,
+    settings: SerializationSettings,
+    plugins: Contributors,
+    origins: Origins,
+) -> None:
+    """Set container or pod or SQL, and the extended resources; at most one of the first three may be left."""
+    found: dict[str, tuple[Any, str]] = {}  # Any: a different message per field
+    for hook in _REPLACED:
+        own = getattr(task, hook)(settings)
+        answers = plugins.contributions(hook, task, settings=settings, own=_copy(own))
+        found[hook[4:]] = replace_message(hook[4:], (_TASK, own), answers, settings.prefer)
+    own_pod = task.get_k8s_pod(settings)
+    answers = plugins.contributions(
+        "get_k8s_pod", task, settings=settings, own=_copy(own_pod), container=_copy(found["container"][0])
+    )
+    found["k8s_pod"] = replace_message("k8s_pod", (_TASK, own_pod), answers, settings.prefer)
+    if any(answer is not None for _, answer in answers):
+        found["container"] = (None, "")  # a plugin's pod was built on it
+    targets = {name: found[name][1] for name in ("container", "k8s_pod", "sql") if found[name][0] is not None}
+    if len(targets) > 1:
+        raise TargetConflictError(task.name, targets)
+    for name, (message, who) in found.items():
+        if message is not None:
+            getattr(template, name).CopyFrom(message)
+            origins[name] = who
+
+
+def _copy(message: Any) -> Any:  # Any: some message or None
+    """A plugin is handed a copy: what it does to it reaches nobody."""
+    if message is None:
+        return None
+    copy = type(message)()
+    copy.CopyFrom(message)
+    return copy
+
+
+def _origin_text(origins: Origins) -> str:
+    return ", ".join(f"{field} by {who}" for field, who in sorted(origins.items()))
