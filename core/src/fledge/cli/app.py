@@ -1,0 +1,87 @@
+"""The command group, its exit codes and how errors are shown.
+
+Exit codes: 0 ok, 1 the user's error, 2 usage, 3 system, 130 Ctrl-C, 143 SIGTERM.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import TracebackType
+from typing import NoReturn
+
+import click
+
+from fledge._version import __version__
+from fledge.cli.inspect_commands import explain_command, plugins_command, template_command
+from fledge.cli.run_command import run_command
+from fledge.errors import FledgeError, IgnoreOutputs, origin_of
+from fledge.settings import LocalConfig
+
+__all__ = ["main"]
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fledge")
+def app() -> None:
+    """Write a task, run it for real on your own machine, ship the identical thing to Flyte."""
+
+
+for command in (run_command, template_command, explain_command, plugins_command):
+    app.add_command(command)
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code."""
+    level = LocalConfig.from_env().log_level
+    logging.basicConfig(level=(level or "WARNING").upper(), format="%(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGTERM, _on_term)
+    try:
+        app.main(args=list(argv) if argv is not None else None, prog_name="fledge", standalone_mode=False)
+    except click.exceptions.Exit as exc:
+        sys.exit(exc.exit_code)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(exc.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except IgnoreOutputs as exc:
+        click.echo(f"the task ignored its outputs: {exc}", err=True)
+        sys.exit(0)
+    except Exception as exc:
+        _show(exc)
+        sys.exit(1 if origin_of(exc) == "USER" else 3)
+    sys.exit(0)
+
+
+def _on_term(signum: int, frame: object) -> NoReturn:
+    sys.exit(143)
+
+
+def _show(error: BaseException) -> None:
+    """What happened, where, and what to do. Frames of fledge itself are left out of a user's traceback."""
+    if isinstance(error, FledgeError) and error.__cause__ is None:
+        click.echo(click.style(f"{type(error).__name__}: ", fg="red", bold=True) + str(error), err=True)
+    else:
+        shown = traceback.format_exception(type(error), error, _without_own_frames(error.__traceback__))
+        click.echo("".join(shown).rstrip(), err=True)
+        if sys.version_info >= (3, 11):
+            return
+    for note in getattr(error, "__notes__", ()):
+        click.echo(note, err=True)
+
+
+def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:
+    """The same traceback from the first frame that is not fledge's (or click's) on; all of it when there is none."""
+    own = (_PACKAGE, os.path.dirname(os.path.abspath(click.__file__)))
+    first = trace
+    while first is not None and first.tb_frame.f_code.co_filename.startswith(own):
+        first = first.tb_next
+    return first if first is not None else trace

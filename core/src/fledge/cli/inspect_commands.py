@@ -1,0 +1,109 @@
+"""`fledge template`, `fledge explain` and `fledge plugins`: what Flyte would see, who set it, what is installed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from fledge import idl
+from fledge.cli.targets import load_target
+from fledge.context import FlyteContextManager
+from fledge.serialize import explain, task_spec, task_template
+from fledge.settings import Image, ImageConfig, SerializationSettings
+
+if TYPE_CHECKING:
+    from fledge.hooks.manager import PluginManager
+
+__all__ = ["canonical_json", "explain_command", "plugins_command", "template_command"]
+
+
+def _settings_options(command: Any) -> Any:  # Any: click's decorators take and give commands or functions
+    for option in (
+        click.option("--project", default="flytesnacks", show_default=True),
+        click.option("--domain", default="development", show_default=True),
+        click.option("--version", default="local", show_default=True),
+        click.option("--image", default="", help="Default container image."),
+    ):
+        command = option(command)
+    return command
+
+
+def _settings(project: str, domain: str, version: str, image: str) -> SerializationSettings:
+    images = ImageConfig(Image.look_up("default", image)) if image else ImageConfig()
+    return SerializationSettings(images, project=project, domain=domain, version=version)
+
+
+def canonical_json(message: Any) -> str:  # Any: some protobuf message
+    """Protobuf's JSON form: camelCase, sorted keys, two spaces. Equal messages give equal text."""
+    return json.dumps(idl.json_format.MessageToDict(message), sort_keys=True, indent=2, ensure_ascii=False)
+
+
+@click.command("template")
+@click.argument("target", metavar="MODULE_OR_FILE:TASK")
+@click.option("--format", "form", type=click.Choice(["json", "text", "binpb"]), default="json", show_default=True)
+@click.option("--spec", is_flag=True, help="The TaskSpec, which has the description as well.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
+@_settings_options
+def template_command(target: str, form: str, spec: bool, out: Path | None, **settings: str) -> None:
+    """Show the TaskTemplate that Flyte would see."""
+    task = load_target(target)
+    make = task_spec if spec else task_template
+    message = make(task, _settings(**settings))
+    data = {
+        "json": lambda: (canonical_json(message) + "\n").encode(),
+        "text": lambda: idl.text_format.MessageToString(message).encode(),
+        "binpb": lambda: idl.deterministic_bytes(message),
+    }[form]()
+    if out is not None:
+        FlyteContextManager.current_context().storage.write(str(out), data)
+    else:
+        sys.stdout.buffer.write(data)
+
+
+@click.command("explain")
+@click.argument("target", metavar="MODULE_OR_FILE:TASK")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@_settings_options
+def explain_command(target: str, as_json: bool, **settings: str) -> None:
+    """Show for every field of the template who set it: the task or a plugin."""
+    explanation = explain(load_target(target), _settings(**settings))
+    if as_json:
+        click.echo(json.dumps({"task": explanation.task_name, "origins": dict(explanation.origins)}, sort_keys=True, indent=2))
+        return
+    click.echo(explanation.task_name)
+    width = max(map(len, explanation.origins))
+    for field, who in sorted(explanation.origins.items()):
+        click.echo(f"  {field:<{width}}  {who}")
+
+
+@click.command("plugins")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def plugins_command(as_json: bool) -> None:
+    """List the installed plugins, their hooks and their state."""
+    manager = cast("PluginManager", FlyteContextManager.current_context().plugins)
+    manager.load()
+    rows = [
+        {
+            "name": state.plugin.name,
+            "distribution": state.plugin.distribution,
+            "version": state.plugin.version,
+            "module": state.plugin.module,
+            "state": state.state,
+            "hooks": state.hooks,
+            "error": str(state.error) if state.error else None,
+        }
+        for state in manager.states
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        click.echo("no plugins are installed; try: pip install fledge-sql fledge-distributed")
+    for row in rows:
+        click.echo(f"{row['name']:<14} {row['distribution']} {row['version']}  {row['state']}  {', '.join(row['hooks'])}")
+        if row["error"]:
+            click.echo(f"{'':<14} {row['error']}")

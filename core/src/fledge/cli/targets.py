@@ -1,0 +1,63 @@
+"""`module_or_file:task` on the command line -> the task object."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import click
+
+from fledge.base_task import PythonTask, Task
+from fledge.errors import TaskLoadError, nearest
+from fledge.resolver import load_object
+
+__all__ = ["load_target"]
+
+
+def load_target(target: str) -> PythonTask[object]:
+    """Import the module or file and return the task. The working directory counts as part of the Python path.
+
+    Raises:
+        click.UsageError: No colon, no such file, no such task, or not a task.
+        TaskLoadError: The module failed while it was imported.
+    """
+    place, colon, name = target.rpartition(":")
+    if not colon:
+        raise click.UsageError(f"{target!r}: write MODULE:TASK or FILE.py:TASK, e.g. hello.py:add")
+    module = _import(place)
+    try:
+        found = load_object(module.__name__, name)
+    except TaskLoadError as exc:
+        tasks = sorted(key for key, value in vars(module).items() if isinstance(value, Task))
+        listed = f"Its tasks: {', '.join(tasks)}" if tasks else "It has no tasks"
+        raise click.UsageError(f"{place} has no task {name!r}{nearest(name, tasks)}. {listed}") from exc
+    if not isinstance(found, PythonTask):
+        raise click.UsageError(f"{target} is a {type(found).__name__}, not a task. Decorate the function with @task")
+    return found
+
+
+def _import(place: str) -> ModuleType:
+    if not (place.endswith(".py") or os.sep in place):
+        if os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+        name = place
+    else:
+        path = Path(place).resolve()
+        if not path.is_file():
+            raise click.UsageError(f"{place}: no such file")
+        parts, folder = [path.stem], path.parent
+        while (folder / "__init__.py").exists():
+            parts.insert(0, folder.name)
+            folder = folder.parent
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+        name = ".".join(parts)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as exc:
+        if exc.name is not None and (name == exc.name or name.startswith(f"{exc.name}.")):
+            raise click.UsageError(f"no module {name!r} in the working directory or on the Python path") from exc
+        raise TaskLoadError(f"{place} failed while it was imported: {exc}") from exc

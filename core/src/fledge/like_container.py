@@ -1,0 +1,109 @@
+"""Run a task as a container would, on this machine: a fresh process, from inputs.pb to outputs.pb or error.pb."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fledge import idl
+from fledge.container import PythonAutoContainerTask
+from fledge.context import FlyteContextManager
+from fledge.entrypoint import DECK_FILE, ERROR_FILE, INPUTS_FILE, OUTPUTS_FILE
+from fledge.errors import FledgeError
+from fledge.settings import SerializationSettings
+from fledge.storage import LiveStore, materialize
+
+if TYPE_CHECKING:
+    from fledge.idl import errors, literals
+
+__all__ = ["ContainerRun", "run_like_container", "write_inputs"]
+
+
+@dataclass(frozen=True)
+class ContainerRun:
+    """What the process left behind: `outputs` or `error` or, for IgnoreOutputs, neither."""
+
+    folder: Path
+    exit_code: int
+    stdout: str
+    stderr: str
+    outputs: literals.LiteralMap | None
+    error: errors.ErrorDocument | None
+
+    @property
+    def deck(self) -> Path | None:
+        path = self.folder / "out" / DECK_FILE
+        return path if path.exists() else None
+
+
+def write_inputs(task: PythonAutoContainerTask[Any], inputs: Mapping[str, Any], folder: Path) -> Path:
+    """Python values to an inputs.pb; tables and files are written below the same folder. Any: as the task declares."""
+    ctx = FlyteContextManager.current_context()
+    ctx.plugins.load()
+    storage = ctx.storage.with_(raw_prefix=str(folder / "raw-in"), live=LiveStore())
+    converters = task.python_interface.compile(ctx.registry).inputs
+    literal_map = idl.literals.LiteralMap()
+    for name, value in task.python_interface.bind(task.name, (), dict(inputs)).items():
+        literal_map.literals[name].CopyFrom(converters[name].to_literal(value, storage, f"{task.name}.inputs.{name}"))
+    path = folder / INPUTS_FILE
+    storage.write(str(path), idl.deterministic_bytes(materialize(literal_map, storage)))
+    return path
+
+
+def run_like_container(
+    task: PythonAutoContainerTask[Any],  # Any: of any config
+    inputs: Mapping[str, Any] | Path,  # Any: as the task declares
+    folder: Path,
+    settings: SerializationSettings | None = None,
+    env: Mapping[str, str] | None = None,
+) -> ContainerRun:
+    """Run the task's own command line with the platform's templates filled in.
+
+    Args:
+        inputs: Values by name, or a ready inputs.pb.
+        folder: Receives inputs.pb, `out/` and `raw/`.
+        env: Added to this process's environment, over the task's own.
+
+    Raises:
+        FledgeError: The process ended without outputs, error or a clean exit.
+    """
+    settings = settings or SerializationSettings()
+    inputs_file = inputs if isinstance(inputs, Path) else write_inputs(task, inputs, folder)
+    values = {
+        "{{.input}}": str(inputs_file),
+        "{{.outputPrefix}}": str(folder / "out"),
+        "{{.rawOutputDataPrefix}}": str(folder / "raw"),
+        "{{.checkpointOutputPrefix}}": str(folder / "checkpoint"),
+        "{{.prevCheckpointPrefix}}": "",
+    }
+    command = [values.get(arg, arg) for arg in task.get_command(settings)]
+    at = command.index("fledge-execute")
+    command = [sys.executable, "-m", "fledge.entrypoint", *command[at + 1 :]]
+    python_path = os.pathsep.join(filter(None, [*sys.path, os.environ.get("PYTHONPATH")]))
+    process = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": python_path, **settings.env, **task.environment, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    outputs, error = _read(folder / "out")
+    if outputs is None and error is None and process.returncode != 0:
+        raise FledgeError(f"task {task.name}: the process ended with {process.returncode} and wrote nothing:\n{process.stderr}")
+    return ContainerRun(folder, process.returncode, process.stdout, process.stderr, outputs, error)
+
+
+def _read(out: Path) -> tuple[literals.LiteralMap | None, errors.ErrorDocument | None]:
+    outputs = error = None
+    if (out / OUTPUTS_FILE).exists():
+        outputs = idl.literals.LiteralMap.FromString((out / OUTPUTS_FILE).read_bytes())
+    for path in sorted(out.glob("error*.pb")) if out.is_dir() else ():
+        error = idl.errors.ErrorDocument.FromString(path.read_bytes())
+        break
+    assert ERROR_FILE.startswith("error")
+    return outputs, error
