@@ -1,0 +1,165 @@
+"""What an annotation says about a frame's columns: the message's columns, and the check of a frame against them.
+
+`Annotated[pa.Table, kwtypes(month=int)]` names the columns that are read, `Annotated[pa.Table, pa.schema(...)]` also
+fixes their Arrow types, and a string names the file format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from fledge import idl
+from fledge.errors import DefinitionError, nearest
+from fledge.types.mismatch import Mismatch
+from fledge_dataframes.errors import ColumnMismatch
+from fledge_dataframes.kinds import (
+    Kind,
+    canonical,
+    check_kind,
+    columns_of,
+    flat,
+    is_column_class,
+    resolve,
+    same_meaning,
+    set_literal_type,
+)
+from fledge_dataframes.libraries import qualified_name
+
+if TYPE_CHECKING:
+    from fledge.idl import types as messages
+
+__all__ = ["Declared", "declared", "refuse_doubles", "refuse_unstorable"]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Columns by name (none: every column), the file format ("" when not given), the Arrow schema."""
+
+    columns: Mapping[str, Kind]
+    format: str = ""
+    schema: pa.Schema | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Nothing is said about the columns."""
+        return not self.columns and self.schema is None
+
+    def names(self, found: pa.Schema) -> list[str]:
+        """The columns to read, checked: ColumnMismatch for one that is missing, doubled or of another type."""
+        refuse_doubles(found.names)
+        if self.is_plain:
+            return list(found.names)
+        for name in self._wanted:
+            self._resolved(name, found)
+        return self._wanted
+
+    def fit(self, table: pa.Table) -> pa.Table:
+        """The table with its declared columns checked; only columns without a type of their own are changed.
+
+        An empty or all-null column of pandas has Arrow's type `null`: it gets the declared one. With an Arrow schema,
+        the kind of string, bytes or list becomes the declared one.
+        """
+        refuse_doubles(table.column_names)
+        for name in self._wanted:
+            number, kind = table.schema.get_field_index(name), self._resolved(name, table.schema)
+            found = table.schema.field(number)
+            if kind != found.type:
+                column = table.column(number).cast(kind)
+                table = table.set_column(number, pa.field(name, kind, metadata=found.metadata), column)
+            self._refuse_nulls(table.column(number), name)
+        return table
+
+    def to_message(self) -> messages.StructuredDatasetType:
+        message = idl.types.StructuredDatasetType(format=self.format)
+        for name, kind in flat(self.columns, ""):
+            column = message.columns.add()
+            column.name = name
+            set_literal_type(column.literal_type, kind)
+        if self.schema is not None:
+            message.external_schema_type = "arrow"
+            message.external_schema_bytes = self.schema.to_string().encode()
+        return message
+
+    @property
+    def _wanted(self) -> list[str]:
+        return list(dict.fromkeys([*self.columns, *(self.schema.names if self.schema is not None else ())]))
+
+    def _field(self, name: str) -> pa.Field | None:
+        return self.schema.field(name) if self.schema is not None and name in self.schema.names else None
+
+    def _resolved(self, name: str, found: pa.Schema) -> pa.DataType:
+        """The type this column shall have in the task."""
+        number, exact = found.get_field_index(name), self._field(name)
+        if number < 0:
+            expected = exact.type if exact is not None else canonical(self.columns[name])
+            raise ColumnMismatch(name, expected, "no such column" + nearest(name, found.names))
+        kind = found.field(number).type
+        if name in self.columns:
+            kind = resolve(self.columns[name], kind, name)
+        if exact is None:
+            return kind
+        if not same_meaning(exact.type, kind):
+            raise ColumnMismatch(name, exact.type, kind)
+        return exact.type
+
+    def _refuse_nulls(self, column: pa.ChunkedArray, name: str) -> None:
+        exact = self._field(name)
+        if exact is not None and not exact.nullable and column.null_count:
+            nulls = f"{column.null_count} null{'s' if column.null_count > 1 else ''}"
+            raise ColumnMismatch(name, f"{exact.type} not null", nulls)
+
+
+def declared(metadata: Sequence[object]) -> Declared:
+    """Read the metadata of an `Annotated` frame type; what is none of ours (a hash method, a text) is left to others.
+
+    Raises:
+        DefinitionError: Two formats, sets of columns or schemas; a column whose type has no literal type.
+    """
+    columns: Mapping[str, Kind] | None = None
+    format_: str | None = None
+    schema: pa.Schema | None = None
+    for item in metadata:
+        if isinstance(item, str):
+            format_ = _only("format", format_, item)
+        elif qualified_name(type(item)) == "pyarrow.lib.Schema":
+            schema = _only("Arrow schema", schema, item)
+        elif isinstance(item, Mapping) or is_column_class(item):
+            columns = columns_of(_only("set of columns", columns, item))
+    for name, kind in flat(columns or {}, ""):
+        check_kind(kind, name)
+    return Declared(columns or {}, format_ or "", schema)
+
+
+def refuse_doubles(names: Sequence[str]) -> None:
+    """ColumnMismatch for the first name that more than one column has: no library and no file can tell them apart."""
+    if len(set(names)) < len(names):
+        double = next(name for name in names if names.count(name) > 1)
+        raise ColumnMismatch(double, "one column of this name", f"{names.count(double)} of them", "rename them")
+
+
+def refuse_unstorable(schema: pa.Schema, num_rows: int) -> None:
+    """ColumnMismatch for a column that parquet has no place for: a local run must not accept what a cluster cannot."""
+    is_a = pa.types
+
+    def unstorable(kind: pa.DataType) -> bool:
+        if is_a.is_interval(kind) or is_a.is_union(kind) or is_a.is_run_end_encoded(kind):
+            return True
+        if is_a.is_struct(kind) and not kind.num_fields:
+            return True
+        return any(unstorable(kind.field(number).type) for number in range(kind.num_fields))
+
+    for field in schema:
+        if unstorable(field.type):
+            raise ColumnMismatch(field.name, "a type that parquet can store", field.type, "cast it first")
+    if num_rows and not schema.names:
+        raise Mismatch("a frame with columns", schema, f"its {num_rows} rows would be lost in a file")
+
+
+def _only(what: str, first: Kind, second: Kind) -> Kind:
+    if first is not None:
+        raise DefinitionError(f"there is a second {what}, {second!r}, beside {first!r}. Keep one of them")
+    return second

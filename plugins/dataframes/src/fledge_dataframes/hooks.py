@@ -1,0 +1,23 @@
+"""The hooks of this plugin: frame types, by name; neither pyarrow nor another library of frames is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fledge.hooks import hookimpl
+from fledge_dataframes.transformer import FRAME_CLASSES, FrameTransformer
+
+if TYPE_CHECKING:
+    from fledge.types.base import TypeTransformer
+
+__all__ = ["HOOK_API", "register_types"]
+
+HOOK_API = 1
+
+
+@hookimpl
+def register_types(register: Callable[[TypeTransformer[Any]], None]) -> None:  # Any: of any Python type
+    """`pa.Table`, `pd.DataFrame`, `pl.DataFrame` and their kin become StructuredDataset literals."""
+    for name in FRAME_CLASSES:
+        register(FrameTransformer(name))
