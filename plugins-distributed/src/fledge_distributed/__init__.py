@@ -1,0 +1,33 @@
+"""Multi-rank tasks: one call, N real ranks, the leader's value, the right failure, nothing left behind."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fledge_distributed.config import Ranks
+    from fledge_distributed.errors import LaunchError, LeaderIgnored, RankError, RankFailed, RankTimeout
+    from fledge_distributed.ranks import Rank, current_rank
+
+__all__ = ["LaunchError", "LeaderIgnored", "Rank", "RankError", "RankFailed", "RankTimeout", "Ranks", "current_rank"]
+
+_HOMES = {
+    "config": ["Ranks"],
+    "errors": ["LaunchError", "LeaderIgnored", "RankError", "RankFailed", "RankTimeout"],
+    "ranks": ["Rank", "current_rank"],
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used: the zygote and the ranks need few of them."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

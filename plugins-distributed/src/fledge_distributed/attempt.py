@@ -1,0 +1,365 @@
+"""One attempt of a run: start the ranks, watch them in one `select`, and say how it ended.
+
+Nothing polls. What wakes the loop: a line or a frame from a rank, the end of a rank (its socket at once, its status
+through the zygote), one of the clocks in `_timers`, or `wake()`.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fledge_distributed.config import Ranks
+from fledge_distributed.errors import LaunchError
+from fledge_distributed.failures import Failure, Trouble, World, listed, to_error
+from fledge_distributed.frames import Channel, Frame, Kind
+from fledge_distributed.logs import LineSplitter, OnLog
+from fledge_distributed.ranks import Rank, rank_environment
+from fledge_distributed.stacks import cleaned, timeout_error
+from fledge_distributed.supervision import Zygote
+from fledge_distributed.worker import STACKS_END, STACKS_SIGNAL, Exit, Start
+
+__all__ = ["Attempt", "Outcome", "RankReport"]
+
+_SETTLE_S = 0.25  # from the first failure to the end of the others, so that a death that came first is seen
+_STACKS_S = 2.0  # how long a rank may take to write its stacks
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class RankReport:
+    """One rank, as data: `state` is returned, ignored, failed or stopped."""
+
+    rank: int
+    node: int
+    state: str
+    seconds: float
+    peak_mib: float
+    headline: str = ""
+
+
+@dataclass
+class Outcome:
+    """How an attempt ended; `error` None: every rank returned or ignored."""
+
+    values: dict[int, bytes] = field(default_factory=dict)
+    ignored: list[int] = field(default_factory=list)
+    extras: list[tuple[int, str, bytes]] = field(default_factory=list)
+    reports: list[RankReport] = field(default_factory=list)
+    error: BaseException | None = None
+    may_restart: bool = False
+
+
+@dataclass
+class _Rank:
+    """What the caller knows of one rank."""
+
+    place: Rank
+    results: Channel
+    streams: dict[int, tuple[str, LineSplitter]]
+    stacks_fd: int
+    started: float
+    stacks: bytearray = field(default_factory=bytearray)
+    final: Frame | None = None
+    trouble: Trouble | None = None
+    gone_at: float | None = None  # its socket or its process has ended
+    exit: Exit | None = None
+
+    @property
+    def stack(self) -> str:
+        """Its dumps, without the frames of the launcher at the bottom."""
+        return cleaned(bytes(self.stacks).replace(STACKS_END, b"").decode("utf-8", "replace"))
+
+
+class Attempt:
+    """`run()` it once."""
+
+    def __init__(self, zygote: Zygote, job_fd: int, config: Ranks, restart: int, on_log: OnLog) -> None:
+        self._zygote, self._job_fd, self._config, self._restart, self._on_log = zygote, job_fd, config, restart, on_log
+        self._world = World(config.nproc, config.nnodes)
+        self._ranks: list[_Rank] = []
+        self._timers: dict[str, tuple[float, Callable[[], None]]] = {}
+        self._stopping = False
+        self._swept = False
+        self._late: str | None = None
+        self._missing: tuple[int, ...] = ()
+        self._blamed: list[_Rank] = []
+        self._port_holder: socket.socket | None = None
+        self._outcome = Outcome()
+        self._wake_in, self._wake_out = socket.socketpair()
+
+    def wake(self) -> None:
+        """From any thread or signal handler: leave `select`, so that a pending exception of this thread is raised."""
+        try:
+            self._wake_out.send(b"!", socket.MSG_DONTWAIT)
+        except OSError:
+            return  # full: it will wake anyway; closed: it has ended
+
+    def run(self) -> Outcome:
+        """Returns when no process of this attempt is left, unless an exception of the caller's own comes through."""
+        with selectors.DefaultSelector() as self._selector:
+            try:
+                self._selector.register(self._wake_in, selectors.EVENT_READ, lambda: self._wake_in.recv(64))
+                self._selector.register(self._zygote.channel, selectors.EVENT_READ, self._on_zygote)
+                self._start_all()
+                while not all(rank.exit for rank in self._ranks):
+                    self._wait()
+                self._zygote.channel.send(Kind.SWEEP, b"")
+                while not self._swept:
+                    self._wait()
+                return self._conclude()
+            finally:
+                self._close()
+
+    # -- start ---------------------------------------------------------------------------------------------------------
+
+    def _start_all(self) -> None:
+        config = self._config
+        run_id = uuid.uuid4().hex
+        self._port_holder = held_port()
+        port = self._port_holder.getsockname()[1]
+        for number in range(self._world.size):
+            place = Rank(number, number % config.nproc, number // config.nproc, self._world.size, config.nproc)
+            variables = rank_environment(place, "127.0.0.1", port, run_id, self._restart, config.max_restarts)
+            self._start(Start(place, {**os.environ, **variables}, config.grace_s))
+        if config.timeout_s is not None:
+            self._at("timeout", config.timeout_s, lambda: self._on_late(f"did not end within timeout_s={config.timeout_s:g} s"))
+        self._rearm_stall()
+
+    def _start(self, start: Start) -> None:
+        (out, out_end), (err, err_end), (stacks, stacks_end) = os.pipe(), os.pipe(), os.pipe()
+        ours, theirs = socket.socketpair()
+        rank = _Rank(
+            start.rank,
+            Channel(ours),
+            {out: ("stdout", LineSplitter()), err: ("stderr", LineSplitter())},
+            stacks,
+            time.monotonic(),
+        )
+        self._ranks.append(rank)
+        for fd in (out, err, stacks):
+            os.set_blocking(fd, False)
+        for fd in rank.streams:
+            self._selector.register(fd, selectors.EVENT_READ, lambda fd=fd: self._on_stream(rank, fd))
+        self._selector.register(stacks, selectors.EVENT_READ, lambda: self._on_stacks(rank))
+        self._selector.register(rank.results, selectors.EVENT_READ, lambda: self._on_results(rank))
+        with theirs:
+            self._zygote.channel.send(Kind.FORK, start, [self._job_fd, out_end, err_end, theirs.fileno(), stacks_end])
+        for fd in (out_end, err_end, stacks_end):
+            os.close(fd)
+
+    # -- events --------------------------------------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        now = time.monotonic()
+        until = min((when for when, _ in self._timers.values()), default=None)
+        for key, _ in self._selector.select(None if until is None else max(0.0, until - now)):
+            key.data()
+        now = time.monotonic()
+        for name, (when, act) in list(self._timers.items()):
+            if when <= now and self._timers.pop(name, None) is not None:
+                act()
+
+    def _at(self, name: str, in_s: float, act: Callable[[], None]) -> None:
+        self._timers[name] = (time.monotonic() + in_s, act)
+
+    def _rearm_stall(self) -> None:
+        limit = self._config.stall_timeout_s
+        if limit is not None and not self._stopping and self._late is None:
+            self._at("stall", limit, lambda: self._on_late(f"gave no sign of life for stall_timeout_s={limit:g} s"))
+
+    def _on_stream(self, rank: _Rank, fd: int) -> bool:
+        """Read what there is, at most one chunk. False at the end of the stream, or when nothing is there."""
+        data = _read(fd)
+        if data is None:
+            return False
+        stream, splitter = rank.streams[fd]
+        for line in splitter.feed(data) if data else splitter.end():
+            self._on_log(rank.place.rank, stream, line)
+        if not data:
+            self._forget(fd)
+            return False
+        self._rearm_stall()
+        return True
+
+    def _on_stacks(self, rank: _Rank) -> None:
+        data = _read(rank.stacks_fd)
+        rank.stacks += data or b""
+        if data == b"":
+            self._forget(rank.stacks_fd)
+        if "stacks" in self._timers and all(one.gone_at or STACKS_END in one.stacks for one in self._ranks):
+            self._timers["stacks"] = (0.0, self._timers["stacks"][1])
+
+    def _on_results(self, rank: _Rank) -> None:
+        for frame in rank.results.receive():
+            self._on_frame(rank, frame)
+        if rank.results.closed:
+            self._forget(rank.results)
+            self._on_gone(rank, time.monotonic())
+
+    def _on_frame(self, rank: _Rank, frame: Frame) -> None:
+        self._rearm_stall()
+        number = rank.place.rank
+        if frame.kind is Kind.EXTRA:
+            name, data = frame.load()
+            self._outcome.extras.append((number, name, data))
+            return
+        if frame.kind is Kind.STARTED:
+            return
+        rank.final = frame
+        if frame.kind is Kind.IGNORED:
+            self._outcome.ignored.append(number)
+        elif frame.kind is Kind.VALUE and frame.body:
+            self._outcome.values[number] = frame.body
+        elif frame.kind is Kind.ERROR:
+            rank.trouble = frame.load()
+            self._on_failure()
+
+    def _on_gone(self, rank: _Rank, when: float) -> None:
+        if rank.gone_at is None:
+            rank.gone_at = when
+            if rank.final is None:
+                self._on_failure()
+
+    def _on_zygote(self) -> None:
+        for frame in self._zygote.channel.receive():
+            if frame.kind is Kind.EXIT:
+                self._on_exit(frame.load())
+            elif frame.kind is Kind.FORK_FAILED:
+                number, why = frame.load()
+                raise LaunchError(f"{self._world.place(number)} could not be started: {why}")
+            elif frame.kind is Kind.SWEPT:
+                self._swept = True
+        if self._zygote.channel.closed:
+            raise self._zygote.died()
+
+    def _on_exit(self, exit_: Exit) -> None:
+        rank = self._ranks[exit_.rank]
+        for fd in list(rank.streams):
+            while self._registered(fd) and self._on_stream(rank, fd):
+                pass  # what it wrote before its end; a stream that a stray child holds open is not waited for
+            for line in rank.streams[fd][1].end():
+                self._on_log(exit_.rank, rank.streams[fd][0], line)
+        if self._registered(rank.stacks_fd):
+            self._on_stacks(rank)
+        if self._registered(rank.results):
+            self._on_results(rank)
+        rank.exit = exit_
+        self._on_gone(rank, exit_.when)
+
+    # -- ending --------------------------------------------------------------------------------------------------------
+
+    def _on_failure(self) -> None:
+        if not self._stopping and "settle" not in self._timers:
+            self._at("settle", _SETTLE_S, self._stop)
+
+    def _on_late(self, what: str) -> None:
+        """Ask every rank for its stacks, then stop; `what` goes on after `ranks 1, 2 `."""
+        if self._stopping or self._late is not None:
+            return
+        self._late = what
+        self._missing = tuple(rank.place.rank for rank in self._ranks if rank.final is None)
+        for rank in self._ranks:
+            rank.stacks.clear()
+        self._signal(STACKS_SIGNAL)
+        self._at("stacks", _STACKS_S, self._stop)
+
+    def _stop(self) -> None:
+        """The failures up to here are the ranks' own; what comes after is our doing."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._timers.clear()
+        self._blamed = [rank for rank in self._ranks if rank.trouble or (rank.gone_at and rank.final is None)]
+        self._signal(signal.SIGTERM)
+        self._at("kill", self._config.grace_s, lambda: self._signal(signal.SIGKILL))
+
+    def _signal(self, number: int) -> None:
+        for rank in self._ranks:
+            if rank.exit is None:
+                self._zygote.channel.send(Kind.SIGNAL, (rank.place.rank, int(number)))
+
+    def _conclude(self) -> Outcome:
+        outcome = self._outcome
+        if not self._stopping:
+            self._blamed = [rank for rank in self._ranks if rank.trouble or rank.final is None]
+        failures = [_failure(rank) for rank in self._blamed]
+        outcome.reports = [self._report(rank) for rank in self._ranks]
+        if self._late is not None:
+            stacks = {number: self._ranks[number].stack for number in self._missing}
+            outcome.error = timeout_error(self._world, self._late, stacks, self._missing)
+        elif failures:
+            outcome.error = to_error(failures, self._world, self._notes())
+            outcome.may_restart = not any(failure.trouble and failure.trouble.final for failure in failures)
+        elif 0 not in outcome.ignored:
+            outcome.values.setdefault(0, b"")
+        return outcome
+
+    def _notes(self) -> list[str]:
+        early = [rank.place.rank for rank in self._ranks if rank.final is not None and rank.trouble is None]
+        return [f"had already returned: {listed(early)}"] if early else []
+
+    def _report(self, rank: _Rank) -> RankReport:
+        states = {Kind.VALUE: "returned", Kind.IGNORED: "ignored", Kind.ERROR: "failed"}
+        state = states[rank.final.kind] if rank.final else "failed" if rank in self._blamed else "stopped"
+        ended = rank.exit.when if rank.exit else time.monotonic()
+        peak = rank.exit.peak_kib / 1024 if rank.exit else 0.0
+        headline = _failure(rank).headline if state == "failed" else ""
+        return RankReport(rank.place.rank, rank.place.node_rank, state, ended - rank.started, peak, headline)
+
+    # -- descriptors ---------------------------------------------------------------------------------------------------
+
+    def _registered(self, thing: int | Channel) -> bool:
+        return thing in self._selector.get_map()
+
+    def _forget(self, thing: int | Channel) -> None:
+        if self._registered(thing):
+            self._selector.unregister(thing)
+
+    def _close(self) -> None:
+        for rank in self._ranks:
+            rank.results.close()
+            for fd in (*rank.streams, rank.stacks_fd):
+                os.close(fd)
+        for sock in (self._wake_in, self._wake_out, self._port_holder):
+            if sock is not None:
+                sock.close()
+
+
+def held_port() -> socket.socket:
+    """A bound socket that does not listen: nobody else is given its port, and rank 0 can listen on it all the same.
+
+    Works because both sides set SO_REUSEADDR (torch's store and gRPC do); measured: `bind(0)` of others never gets it.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    return holder
+
+
+def _failure(rank: _Rank) -> Failure:
+    status = rank.exit.status if rank.exit is not None else 0
+    if rank.trouble is not None:
+        return Failure(rank.place.rank, rank.trouble.when, rank.trouble, exitcode=rank.trouble.exitcode)
+    when = min(rank.gone_at or time.monotonic(), rank.exit.when if rank.exit else time.monotonic())
+    return Failure(
+        rank.place.rank,
+        when,
+        exitcode=status if status >= 0 else None,
+        signal=-status if status < 0 else None,
+        stack=rank.stack,
+    )
+
+
+def _read(fd: int) -> bytes | None:
+    """Some bytes; empty at the end; None when there are none now."""
+    try:
+        return os.read(fd, _CHUNK)
+    except BlockingIOError:
+        return None

@@ -1,0 +1,158 @@
+"""Zygotes as the caller holds them: started early, kept warm between runs, ended with the caller.
+
+A zygote serves one run at a time; runs at the same moment get one each. One idle zygote is kept per key, which is what
+it has preloaded and the variables that native libraries read when they are loaded.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+
+from fledge_distributed.errors import LaunchError
+from fledge_distributed.frames import Channel, Frame, Kind
+
+__all__ = ["Zygote", "give_back", "lease", "warm_up"]
+
+_Key = tuple[tuple[str, ...], bool, tuple[tuple[str, str], ...]]
+
+_MAIN = "import sys; sys.path[:] = sys.argv[3:]; from fledge_distributed.zygote import main; main()"
+_READ_AT_LOAD = ("OMP_", "OPENBLAS_", "MKL_", "KMP_", "TORCH_", "PYTORCH_", "CUDA_", "NCCL_", "JAX_", "XLA_", "LD_", "PYTHON")
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # else numpy and torch start threads at import
+_KEPT = 2  # idle zygotes, over all keys
+
+
+class Zygote:
+    """The process, and the socket to it."""
+
+    def __init__(self, key: _Key) -> None:
+        self.key = key
+        self.spawn_reason: str | None = None
+        self._ready = False
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, *_optimized(), "-c", _MAIN, str(theirs.fileno()), str(os.getpid()), *sys.path]
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                env=_ONE_THREAD | dict(os.environ),
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # ctrl-C and hang-ups of the terminal reach the caller only
+            )
+        self.channel = Channel(ours)
+        _alive.add(self)
+        self.channel.send(Kind.PRELOAD, (key[0], key[1]))
+
+    def wait_ready(self) -> None:
+        """Return once the preload is done. LaunchError: it failed."""
+        while not self._ready:
+            for frame in self.receive():
+                if frame.kind is Kind.PRELOAD_FAILED:
+                    self.close()
+                    raise LaunchError(frame.load())
+                if frame.kind is Kind.READY:
+                    self._ready, self.spawn_reason = True, frame.load()
+
+    def receive(self) -> list[Frame]:
+        """Wait for the next frames. LaunchError when the zygote has died."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.channel, selectors.EVENT_READ)
+            selector.select()
+        frames = self.channel.receive()
+        if not frames and self.channel.closed:
+            raise self.died()
+        return frames
+
+    def died(self) -> LaunchError:
+        """The error for an end of the socket that we did not ask for."""
+        self.close()
+        code = self.process.returncode
+        return LaunchError(f"the process that starts the ranks has ended unexpectedly, {_ending(code)}; no rank is left")
+
+    def close(self) -> None:
+        """End it, with all it has started; returns when the process is gone."""
+        _alive.discard(self)
+        self.channel.close()
+        self.process.wait()
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the parent's zygote without touching it."""
+        self.channel.close()
+        self.process.returncode = 0  # not our child: nothing to wait for or to warn about
+
+
+_alive: weakref.WeakSet[Zygote] = weakref.WeakSet()
+_idle: list[Zygote] = []
+_lock = threading.Lock()
+
+
+def lease(preload: tuple[str, ...], fork: bool) -> Zygote:
+    """A zygote for one run, warm if there is one. Give it back, or close it."""
+    key = _key(preload, fork)
+    with _lock:
+        for zygote in _idle:
+            if zygote.key == key:
+                _idle.remove(zygote)
+                break
+        else:
+            return Zygote(key)
+    if zygote.process.poll() is None:
+        return zygote
+    zygote.close()
+    return Zygote(key)
+
+
+def give_back(zygote: Zygote) -> None:
+    """Keep it warm for the next run; the oldest ones beyond the limit, and a second one of its key, are ended."""
+    with _lock:
+        if any(other.key == zygote.key for other in _idle):
+            surplus = [zygote]
+        else:
+            _idle.append(zygote)
+            surplus = [_idle.pop(0) for _ in range(len(_idle) - _KEPT)]
+    for one in surplus:
+        one.close()
+
+
+def warm_up(preload: tuple[str, ...], fork: bool = True) -> None:
+    """Start a zygote now, so that its imports run while the caller does something else."""
+    give_back(lease(preload, fork))
+
+
+def _key(preload: tuple[str, ...], fork: bool) -> _Key:
+    read_at_load = sorted((name, value) for name, value in os.environ.items() if name.startswith(_READ_AT_LOAD))
+    return preload, fork, tuple(read_at_load)
+
+
+def _optimized() -> list[str]:
+    return [f"-{'O' * sys.flags.optimize}"] if sys.flags.optimize else []
+
+
+def _ending(code: int | None) -> str:
+    return f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _close_all() -> None:
+    for zygote in list(_alive):
+        zygote.close()
+
+
+def _forget_in_child() -> None:
+    """A forked child has neither the parent's zygotes nor its lock; holding the sockets would hide the parent's end."""
+    global _lock
+    _lock = threading.Lock()
+    _idle.clear()
+    for zygote in list(_alive):
+        zygote.abandon()
+    _alive.clear()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,0 +1,195 @@
+"""What one rank does: take its place, load the target, call it, say how it went, leave.
+
+A rank is a child of the zygote: forked (`enter`), or a fresh interpreter where forking is unsafe (`main`). It gets a job
+(target and payload, in an anonymous file), its own environment, and descriptors to write to. It leaves by `os._exit` once
+its last frame is sent, so that no library's exit code can lose a result.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import pickle
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, NoReturn, TextIO
+
+from fledge_distributed.failures import describe, ignores_outputs
+from fledge_distributed.frames import Channel, Kind, read_file
+from fledge_distributed.ranks import Rank, enter_rank
+from fledge_distributed.targets import Target, load_target
+
+__all__ = ["STACKS_END", "Descriptors", "Exit", "Job", "Start", "die_with_parent", "enter", "main", "send_extra"]
+
+STACKS_SIGNAL = signal.SIGUSR2  # dumps the Python stacks of all threads into Descriptors.stacks
+STACKS_END = bytes([STACKS_SIGNAL])  # follows each dump: the interpreter's C handler writes it, even in native code
+_PR_SET_PDEATHSIG = 1
+
+
+class Descriptors(NamedTuple):
+    """What comes with Kind.FORK, in this order."""
+
+    job: int
+    stdout: int
+    stderr: int
+    results: int
+    stacks: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """The same for all ranks of a run. `collect_all`: every rank sends its bytes, not the leader alone."""
+
+    target: Target
+    payload: bytes
+    path: tuple[str, ...]
+    argv: tuple[str, ...]
+    folder: str
+    collect_all: bool = False
+
+
+@dataclass(frozen=True)
+class Start:
+    """What makes a rank this rank. `environment` is the whole environment, not an addition."""
+
+    rank: Rank
+    environment: Mapping[str, str]
+    grace_s: float
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a rank's process ended: `status` as of `os.waitstatus_to_exitcode`, monotonic seconds, KiB."""
+
+    rank: int
+    status: int
+    when: float
+    peak_kib: int
+
+
+_results: Channel | None = None
+
+
+def send_extra(name: str, data: bytes) -> None:
+    """Hand named bytes (a deck, progress) to the caller; nothing outside a rank."""
+    if _results is not None:
+        _results.send(Kind.EXTRA, (name, data))
+
+
+def main() -> NoReturn:
+    """A rank in a fresh interpreter: `Start` and the descriptors' numbers come in a file whose number is in argv."""
+    fd = int(sys.argv[1])
+    start, fds, parent = pickle.loads(read_file(fd))
+    os.close(fd)
+    enter(start, Descriptors(*fds), parent)
+
+
+def enter(start: Start, fds: Descriptors, parent: int) -> NoReturn:
+    """Be the rank until its end. Never returns, never raises."""
+    code = 70
+    try:
+        results = _take_place(start, fds, parent)
+        code = _work(start.rank, fds.job, results)
+    except BrokenPipeError:
+        code = 71  # the caller is gone; nobody is left to tell
+    except BaseException:  # before there is a channel to report on: the rank's stderr, then exit code 70
+        traceback.print_exc()
+    finally:
+        _flush()
+        os._exit(code)
+
+
+def die_with_parent(parent: int, number: int) -> None:
+    """Ask the kernel for a signal when the creating thread of the parent ends. Linux only; elsewhere EOF has to do."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(71)
+
+
+def _take_place(start: Start, fds: Descriptors, parent: int) -> Channel:
+    global _results
+    if os.getsid(0) != os.getpid():
+        os.setsid()
+    die_with_parent(parent, signal.SIGKILL)
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((null, 0), (fds.stdout, 1), (fds.stderr, 2)):
+        os.dup2(source, target)
+        os.close(source)
+    sys.stdout, sys.stderr = (_line_writer(fd) for fd in (1, 2))
+    _results = Channel(socket.socket(fileno=fds.results))
+    os.register_at_fork(after_in_child=_results.close)  # else children of a dead rank hide its end
+    _handle_signals(fds.stacks)
+    os.environ.clear()
+    os.environ.update(start.environment)
+    time.tzset()
+    enter_rank(start.rank)
+    _reseed()
+    _results.send(Kind.STARTED, os.getpid())
+    return _results
+
+
+def _line_writer(fd: int) -> TextIO:
+    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def _handle_signals(stacks: int) -> None:
+    """Default signals, and stack dumps: faulthandler writes them, then chains to the interpreter's C handler, which writes
+    the number of the signal to the wakeup descriptor at once, whatever the main thread is doing."""
+    os.set_blocking(stacks, False)
+    signal.set_wakeup_fd(stacks, warn_on_full_buffer=False)
+    signal.signal(STACKS_SIGNAL, lambda number, frame: None)
+    faulthandler.register(STACKS_SIGNAL, file=stacks, all_threads=True, chain=True)
+    faulthandler.enable(file=stacks, all_threads=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _reseed() -> None:
+    """numpy's global generator was seeded in the zygote; without this all ranks of all runs would draw the same numbers."""
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
+def _work(rank: Rank, job_fd: int, results: Channel) -> int:
+    """Call the target and send the one frame that says how it went. Returns the exit code."""
+    try:
+        job: Job = pickle.loads(read_file(job_fd))
+        os.close(job_fd)
+        os.chdir(job.folder)
+        sys.path[:], sys.argv[:] = job.path, job.argv
+        target = load_target(job.target)
+        value = _checked(target(job.payload), job.target)
+        _flush()
+        results.send(Kind.VALUE, value if rank.is_leader or job.collect_all else b"")
+        return 0
+    except BaseException as error:  # everything a user's code can do to leave: reported, never swallowed
+        if ignores_outputs(error):
+            results.send(Kind.IGNORED, b"")
+            return 0
+        trouble = describe(error)
+        results.send(Kind.ERROR, trouble)
+        return 1 if trouble.exitcode is None else trouble.exitcode & 0xFF
+
+
+def _checked(value: object, target: Target) -> bytes:
+    if value is None or isinstance(value, bytes):
+        return value or b""
+    raise TypeError(f"{target.name} returned {type(value).__name__}; what the launcher calls has to return bytes or None")
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue  # the user closed it, or the caller no longer reads
