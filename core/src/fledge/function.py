@@ -10,7 +10,7 @@ from typing import Any
 
 from fledge.base_task import T, Value
 from fledge.container import PythonAutoContainerTask
-from fledge.context import FlyteContextManager
+from fledge.context import FlyteContext, FlyteContextManager
 from fledge.decks import Deck, DeckField
 from fledge.errors import DefinitionError, DuplicateTaskError, UnsupportedTypeError
 from fledge.interface import Interface, UnresolvedAnnotation, interface_of
@@ -86,9 +86,7 @@ class PythonFunctionTask(PythonAutoContainerTask[T]):
     def _resolve_interface(self) -> None:
         interface = interface_of(self._task_function, self.name)
         ctx = FlyteContextManager.current_context()
-        try:
-            interface.check(ctx.registry, self.name)
-        except UnsupportedTypeError:
+        if not _is_supported(interface, ctx, self.name):
             ctx.plugins.load()  # a plugin may bring the type
             interface.check(ctx.registry, self.name)
         self._lazy_interface = interface
@@ -103,6 +101,14 @@ class PythonFunctionTask(PythonAutoContainerTask[T]):
         if user_params is not None and DeckField.SOURCE_CODE in self._deck_fields:
             user_params.decks.append(Deck(DeckField.SOURCE_CODE.value, _source_html(self._task_function)))
         return rval
+
+
+def _is_supported(interface: Interface, ctx: FlyteContext, task_name: str) -> bool:
+    try:
+        interface.check(ctx.registry, task_name)
+    except UnsupportedTypeError:
+        return False
+    return True
 
 
 def _task_name(function: Callable[..., Value]) -> str:
