@@ -336,9 +336,11 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         inputs = self.python_interface.bind(self.name, args, kwargs)
         if ctx.execution_state.mode is ExecutionState.Mode.LOCAL_WORKFLOW_EXECUTION:
             return self.local_execute(ctx, **inputs)
-        storage = ctx.storage.with_(live=ctx.storage.live or LiveStore(), keep_local=True)
-        state = ExecutionState(self.local_execution_mode(), ctx.execution_state.user_space_params)
-        run = ctx.with_(execution_state=state, storage=storage)
+        live = ctx.storage.live or LiveStore()
+        run = ctx.with_(
+            execution_state=ExecutionState(self.local_execution_mode()),
+            storage=ctx.storage.with_(live=live, keep_local=True),
+        )
         return self._native_result(run, self.local_execute(run, **inputs))
 
     def _native_result(self, ctx: FlyteContext, result: Value) -> Value:
@@ -430,7 +432,9 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         params = before if params is None else params
         if self._enable_deck and params is not None:
             params = params.with_(enable_deck=True)
-        run = ctx.with_(execution_state=ctx.execution_state.with_(user_space_params=params))
+        run = ctx
+        if params is not before:
+            run = ctx.with_(execution_state=ctx.execution_state.with_(user_space_params=params))
         with FlyteContextManager.with_context(run) as run:
             compiled = self._compiled(run)
             native = self._native_inputs(run, compiled, input_literal_map)

@@ -72,25 +72,25 @@ class Plugins(Protocol):
 
 
 class _Copyable:
-    """Frozen after `__init__`; `with_` copies with changes."""
-
-    __slots__ = ()
+    """Frozen after `__init__`; `with_` copies with changes. Fields live in `__dict__`: that copies in one step."""
 
     def with_(self: C, **changes: Any) -> C:  # Any: each field has its own type
         """A copy with these fields changed. TypeError for a name that is no field."""
         copy = object.__new__(type(self))
-        for name in self.__slots__:
-            object.__setattr__(copy, name, changes.pop(name) if name in changes else getattr(self, name))
-        if changes:
-            raise TypeError(f"{type(self).__name__} has no field {', '.join(sorted(changes))}")
+        fields = copy.__dict__
+        fields.update(self.__dict__)
+        count = len(fields)
+        fields.update(changes)
+        if len(fields) != count:
+            unknown = ", ".join(sorted(changes.keys() - self.__dict__.keys()))
+            raise TypeError(f"{type(self).__name__} has no field {unknown}")
         return copy
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen: use with_({name}=...) and enter the copy")
 
-    def _set(self, **fields: object) -> None:
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be deleted")
 
 
 class Scratch:
@@ -144,27 +144,16 @@ class Secrets:
         raise FledgeError(f"secret {'/'.join(parts)} not found: looked for environment {' or '.join(names)} and file {path}")
 
 
+_LOCAL_SECRETS = Secrets(local=True)
+_task_log = logging.getLogger("fledge.task")
+
+
 class ExecutionParameters(_Copyable):
     """What user code sees as the current context: ids, folders, logger, secrets and attributes a task type added.
 
     `working_directory` is made on first access and removed with the run. Attribute names count in upper case.
     """
 
-    __slots__ = (
-        "_attributes",
-        "_scratch",
-        "checkpoint",
-        "decks",
-        "enable_deck",
-        "execution_date",
-        "execution_id",
-        "logging",
-        "output_metadata_prefix",
-        "raw_output_prefix",
-        "secrets",
-        "stats",
-        "task_id",
-    )
     execution_date: datetime
     execution_id: str
     task_id: str
@@ -191,20 +180,20 @@ class ExecutionParameters(_Copyable):
         local: bool = True,
         attributes: Mapping[str, object] | None = None,
     ) -> None:
-        self._set(
+        self.__dict__.update(
             execution_date=datetime.now(timezone.utc),
             execution_id=execution_id,
             task_id=task_id,
-            logging=logging.getLogger("fledge.task"),
+            logging=_task_log,
             raw_output_prefix=raw_output_prefix,
             output_metadata_prefix=output_metadata_prefix,
             checkpoint=checkpoint,
             decks=[],
             enable_deck=enable_deck,
-            secrets=Secrets(local=local),
+            secrets=_LOCAL_SECRETS if local else Secrets(local=False),
             stats=None,
             _scratch=scratch or Scratch(),
-            _attributes={name.upper(): value for name, value in (attributes or {}).items()},
+            _attributes={name.upper(): value for name, value in attributes.items()} if attributes else {},
         )
 
     @property
@@ -244,7 +233,6 @@ class ExecutionState(_Copyable):
         EAGER_LOCAL_EXECUTION = 6
         LOCAL_DYNAMIC_TASK_EXECUTION = 7
 
-    __slots__ = ("branch_skipped", "mode", "user_space_params", "working_dir")
     mode: ExecutionState.Mode | None
     user_space_params: ExecutionParameters | None
     working_dir: str | None
@@ -258,7 +246,9 @@ class ExecutionState(_Copyable):
         working_dir: str | None = None,
         branch_skipped: bool = False,
     ) -> None:
-        self._set(mode=mode, user_space_params=user_space_params, working_dir=working_dir, branch_skipped=branch_skipped)
+        fields = self.__dict__
+        fields["mode"], fields["user_space_params"] = mode, user_space_params
+        fields["working_dir"], fields["branch_skipped"] = working_dir, branch_skipped
 
     def is_local_execution(self) -> bool:
         return self.mode is not None and self.mode.value in self._LOCAL
@@ -267,18 +257,6 @@ class ExecutionState(_Copyable):
 class FlyteContext(_Copyable):
     """The frozen bag that a run hands down. `level` counts how many copies deep it is."""
 
-    __slots__ = (
-        "cancellation",
-        "compilation_state",
-        "config",
-        "execution_state",
-        "level",
-        "plugins",
-        "rank",
-        "registry",
-        "serialization_settings",
-        "storage",
-    )
     plugins: Plugins
     registry: TypeRegistry
     storage: StorageRouter
@@ -300,7 +278,7 @@ class FlyteContext(_Copyable):
         config: LocalConfig | None = None,
         rank: int = 0,
     ) -> None:
-        self._set(
+        self.__dict__.update(
             plugins=plugins,
             registry=registry,
             storage=storage,
@@ -312,6 +290,12 @@ class FlyteContext(_Copyable):
             rank=rank,
             level=0,
         )
+
+    def with_(self, **changes: Any) -> FlyteContext:  # Any: each field has its own type
+        """A copy with these fields changed, one level deeper. TypeError for a name that is no field."""
+        copy = super().with_(**changes)
+        copy.__dict__["level"] = self.level + 1
+        return copy
 
     @property
     def user_space_params(self) -> ExecutionParameters | None:
@@ -371,7 +355,7 @@ class FlyteContextManager:
     @staticmethod
     def with_context(context: FlyteContext) -> _Entered:
         """`with FlyteContextManager.with_context(ctx.with_(...)) as ctx:`"""
-        return _Entered(context.with_(level=context.level + 1))
+        return _Entered(context)
 
     @staticmethod
     def entered() -> bool:
