@@ -17,7 +17,7 @@ from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, Fl
 from fledge.decks import DeckField, add_value_deck, check_deck_fields
 from fledge.errors import CallError, DefinitionError, IgnoreOutputs, OutputError, add_note, mark_user_error, nearest
 from fledge.events import Failed, Finished, Ignored, Started
-from fledge.interface import CompiledInterface, Interface, kwtypes
+from fledge.interface import CompiledInterface, Interface, fill_map, kwtypes
 from fledge.metadata import TaskMetadata
 from fledge.nodes import create_node
 from fledge.promise import Promise, VoidPromise, pack_outputs
@@ -377,16 +377,17 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         converters = self._compiled(ctx).inputs
         literal_map = idl.literals.LiteralMap()
         target = literal_map.literals
+        values: dict[str, Value] = {}
         for name, value in kwargs.items():
-            converter = converters.get(name)
-            if converter is None:
+            if name not in converters:
                 raise CallError(self.name, f"no input is called {name!r}{nearest(name, converters)}", name)
             if isinstance(value, Promise):
                 target[name].CopyFrom(value.val)
             elif isinstance(value, VoidPromise):
                 raise CallError(self.name, f"input {name!r}: task {value.task_name} has no outputs to pass on", name)
             else:
-                target[name].CopyFrom(converter.to_literal(value, ctx.storage, f"{self.name}.inputs.{name}"))
+                values[name] = value
+        fill_map(target, converters, values, ctx.storage, f"{self.name}.inputs")
         return literal_map
 
     def _run_locally(self, ctx: FlyteContext, inputs: literals.LiteralMap) -> literals.LiteralMap:
@@ -502,9 +503,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         self, ctx: FlyteContext, compiled: CompiledInterface, values: Mapping[str, Value]
     ) -> literals.LiteralMap:
         literal_map = idl.literals.LiteralMap()
-        target = literal_map.literals
-        for name, converter in compiled.outputs.items():
-            target[name].CopyFrom(converter.to_literal(values[name], ctx.storage, f"{self.name}.outputs.{name}"))
+        fill_map(literal_map.literals, compiled.outputs, values, ctx.storage, f"{self.name}.outputs")
         return literal_map
 
     def _compiled(self, ctx: FlyteContext) -> CompiledInterface:

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 from fledge import idl
 from fledge.docstrings import Docstring
 from fledge.errors import CallError, DefinitionError, nearest, type_name
+from fledge.types.mismatch import Mismatch
 
 if TYPE_CHECKING:
     from fledge.idl import interface as messages
-    from fledge.types.base import Converter, TypeRegistry
+    from fledge.storage import StorageRouter
+    from fledge.types.base import TypeRegistry
+    from fledge.types.converter import Converter
 
-__all__ = ["CompiledInterface", "Interface", "UnresolvedAnnotation", "interface_of", "kwtypes"]
+__all__ = ["CompiledInterface", "Interface", "UnresolvedAnnotation", "fill_map", "interface_of", "kwtypes"]
 
 DEFAULT_TUPLE_NAME = "DefaultNamedTupleOutput"
 Native = Any  # Any: an annotation may be a class, a generic alias, a union or a string's meaning
@@ -222,6 +225,21 @@ class CompiledInterface:
     def __init__(self, interface: Interface, registry: TypeRegistry) -> None:
         self.inputs: dict[str, Converter] = {name: registry.converter(kind) for name, kind in interface.inputs.items()}
         self.outputs: dict[str, Converter] = {name: registry.converter(kind) for name, kind in interface.outputs.items()}
+
+
+def fill_map(
+    target: Any,  # Any: the `literals` of a LiteralMap, a container of protobuf's own type
+    converters: Mapping[str, Converter],
+    values: Mapping[str, Any],  # Any: a type per name
+    storage: StorageRouter,
+    where: str,
+) -> None:
+    """Write each value as the literal of its name. TypeConversionError with the path `where.name...`."""
+    for name, value in values.items():
+        try:
+            converters[name].fill(target[name], value, storage)
+        except Mismatch as exc:
+            raise exc.error(f"{where}.{name}") from exc.__cause__
 
 
 def interface_of(function: Callable[..., object], task_name: str) -> Interface:
