@@ -34,9 +34,7 @@ def is_plain(metadata: TaskMetadata) -> bool:
     return not metadata.retries and not metadata.timeout and not metadata.deprecated
 
 
-def run_attempts(
-    task_name: str, metadata: TaskMetadata, ctx: FlyteContext, attempt: Callable[[FlyteContext], R]
-) -> R:
+def run_attempts(task_name: str, metadata: TaskMetadata, ctx: FlyteContext, attempt: Callable[[FlyteContext], R]) -> R:
     """Call `attempt` with a context of its own until it succeeds, fails for good or runs out of retries.
 
     Raises:

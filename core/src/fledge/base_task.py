@@ -85,7 +85,15 @@ class Task:
         **kwargs: Any,  # Any: only there to be refused by name
     ) -> None:
         for unknown in kwargs:
-            known = ("metadata", "task_type_version", "security_ctx", "docs", "environment", "enable_deck", "deck_fields")
+            known = (
+                "metadata",
+                "task_type_version",
+                "security_ctx",
+                "docs",
+                "environment",
+                "enable_deck",
+                "deck_fields",
+            )
             raise DefinitionError(f"task {name}: unknown argument {unknown!r}{nearest(unknown, known)}")
         self._task_type = task_type
         self._name = name

@@ -64,7 +64,9 @@ class PythonAutoContainerTask(PythonTask[T]):
             raise DefinitionError(f"task {name}: give either resources or requests and limits")
         for what, given in (("requests", requests), ("limits", limits)):
             if given is not None and any(isinstance(pair, tuple) for pair in vars(given).values()):
-                raise DefinitionError(f"task {name}: {what} takes single values; pairs (request, limit) belong in resources=")
+                raise DefinitionError(
+                    f"task {name}: {what} takes single values; pairs (request, limit) belong in resources="
+                )
         self._requests, self._limits = resources.split() if resources is not None else (requests, limits)
         self._secrets = _checked_secrets(name, secret_requests)
         self._container_image = container_image
@@ -88,7 +90,9 @@ class PythonAutoContainerTask(PythonTask[T]):
         return self._pod_template
 
     @property
-    def security_context(self) -> Any:  # Any: idl.security.SecurityContext | None; messages are typed where they are made
+    def security_context(
+        self,
+    ) -> Any:  # Any: idl.security.SecurityContext | None; messages are typed where they are made
         """The one given, else the requested secrets."""
         if self._security_ctx is not None or not self._secrets:
             return self._security_ctx
@@ -113,7 +117,11 @@ class PythonAutoContainerTask(PythonTask[T]):
         return message
 
     def get_config(self, settings: SerializationSettings) -> Mapping[str, str] | None:
-        return {PRIMARY_CONTAINER_KEY: self._pod_template.primary_container_name} if self._pod_template is not None else None
+        return (
+            {PRIMARY_CONTAINER_KEY: self._pod_template.primary_container_name}
+            if self._pod_template is not None
+            else None
+        )
 
     def get_extended_resources(self, settings: SerializationSettings) -> tasks.ExtendedResources | None:
         if self._accelerator is None and not self._shared_memory:
@@ -134,7 +142,9 @@ class PythonAutoContainerTask(PythonTask[T]):
         requests = self._requests
         if requests is None and self._limits is None:
             requests = settings.default_resources
-        message = idl.tasks.Container(image=image_name(self._container_image, settings), args=self.get_command(settings))
+        message = idl.tasks.Container(
+            image=image_name(self._container_image, settings), args=self.get_command(settings)
+        )
         message.resources.SetInParent()
         _add_resources(message.resources.requests, requests)
         _add_resources(message.resources.limits, self._limits)
@@ -143,7 +153,9 @@ class PythonAutoContainerTask(PythonTask[T]):
         return message
 
 
-def container_args(task: PythonAutoContainerTask[Any], settings: SerializationSettings) -> list[str]:  # Any: of any config
+def container_args(
+    task: PythonAutoContainerTask[Any], settings: SerializationSettings
+) -> list[str]:  # Any: of any config
     """`fledge-execute ... --resolver LOCATION -- LOADER ARGS`, behind `fledge-fast-execute ... --` for fast registration.
 
     Source: the platform replaces the templates; argument names as flytekit's entrypoint takes them.
@@ -200,7 +212,9 @@ def _checked_secrets(task_name: str, secrets: Iterable[Secret] | None) -> tuple[
     checked = tuple(secrets or ())
     for secret in checked:
         if not isinstance(secret, Secret):
-            raise DefinitionError(f"task {task_name}: secret_requests holds {secret!r}. Write Secret(group=..., key=...)")
+            raise DefinitionError(
+                f"task {task_name}: secret_requests holds {secret!r}. Write Secret(group=..., key=...)"
+            )
     return checked
 
 
@@ -212,7 +226,9 @@ def _with_pod_fields(
 ) -> TaskMetadata | None:
     """Arguments of the task win over the same fields of its metadata; arguments not given change nothing."""
     given = {"pod_template_name": pod_template_name, "labels": labels, "annotations": annotations}
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}  # Any: a type per field
+    changes: dict[str, Any] = {
+        name: value for name, value in given.items() if value is not None
+    }  # Any: a type per field
     return replace(metadata or TaskMetadata(), **changes) if changes else metadata
 
 
@@ -231,7 +247,9 @@ def _add_resources(entries: Any, resources: Resources | None) -> None:  # Any: a
             entries.add(name=number, value=str(value))
 
 
-def _merged_pod_spec(template: PodTemplate, container: tasks.Container, settings: SerializationSettings) -> dict[str, Any]:
+def _merged_pod_spec(
+    template: PodTemplate, container: tasks.Container, settings: SerializationSettings
+) -> dict[str, Any]:
     """The template's pod spec with our command, resources and environment in its primary container."""
     spec: dict[str, Any] = dict(template.pod_spec)  # Any: JSON of Kubernetes' own making
     containers = [dict(one) for one in spec.get("containers", [])]

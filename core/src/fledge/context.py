@@ -141,7 +141,9 @@ class Secrets:
         path = Path(self._folder, *(part.lower() for part in parts))
         if path.is_file():
             return path.read_text().strip()
-        raise FledgeError(f"secret {'/'.join(parts)} not found: looked for environment {' or '.join(names)} and file {path}")
+        raise FledgeError(
+            f"secret {'/'.join(parts)} not found: looked for environment {' or '.join(names)} and file {path}"
+        )
 
 
 _LOCAL_SECRETS = Secrets(local=True)
@@ -216,7 +218,9 @@ class ExecutionParameters(_Copyable):
         if name.upper() in attributes:
             return attributes[name.upper()]
         known = ", ".join(sorted(attributes)) or "none"
-        raise AttributeError(f"the current context has no {name!r} (attributes set by the task type: {known}). Is it the right task type?")
+        raise AttributeError(
+            f"the current context has no {name!r} (attributes set by the task type: {known}). Is it the right task type?"
+        )
 
 
 class ExecutionState(_Copyable):

@@ -73,9 +73,7 @@ def add_value_deck(
 
 def page(decks: Sequence[Deck], title: str) -> str:
     """All decks as one HTML page: no script, no external resource."""
-    sections = "\n".join(
-        f'<section><h2>{escape(deck.name)}</h2>\n{deck.html}\n</section>' for deck in decks
-    )
+    sections = "\n".join(f"<section><h2>{escape(deck.name)}</h2>\n{deck.html}\n</section>" for deck in decks)
     return _PAGE.format(title=escape(title), sections=sections)
 
 

@@ -124,6 +124,10 @@ def _task_class(config: object, task_name: str) -> type[PythonFunctionTask[Any]]
     found = FlyteContextManager.current_context().plugins.task_class(type(config))
     if found is None:
         provider = _KNOWN_PROVIDERS.get(type(config).__module__.partition(".")[0], "")
-        hint = f"pip install {provider}" if provider else "Install the plugin it belongs to; `fledge plugins` lists what is there"
+        hint = (
+            f"pip install {provider}"
+            if provider
+            else "Install the plugin it belongs to; `fledge plugins` lists what is there"
+        )
         raise UnknownConfigError(task_name, type(config), hint)
     return cast("type[PythonFunctionTask[Any]]", found)

@@ -146,7 +146,9 @@ def _load_task(invocation: Invocation) -> Task:
     module, _, attribute = invocation.resolver.rpartition(".")
     resolver = load_object(module, attribute)
     if not isinstance(resolver, TaskResolverMixin):
-        raise TaskLoadError(f"{invocation.resolver} is a {type(resolver).__name__}, not a task resolver", invocation.loader_args)
+        raise TaskLoadError(
+            f"{invocation.resolver} is a {type(resolver).__name__}, not a task resolver", invocation.loader_args
+        )
     return resolver.load_task(list(invocation.loader_args))
 
 
@@ -169,7 +171,9 @@ def error_document(error: BaseException, env: Mapping[str, str]) -> errors.Error
     container.kind = kinds.RECOVERABLE if recoverable else kinds.NON_RECOVERABLE
     origins = idl.execution.ExecutionError.ErrorKind
     container.origin = origins.USER if origin == "USER" else origins.SYSTEM
-    container.code = error.code if isinstance(error, FledgeError) else "USER:RuntimeError" if origin == "USER" else "SYSTEM"
+    container.code = (
+        error.code if isinstance(error, FledgeError) else "USER:RuntimeError" if origin == "USER" else "SYSTEM"
+    )
     container.message = _message(error)
     moment = getattr(error, "timestamp", None)
     container.timestamp.FromDatetime(moment if isinstance(moment, datetime) else datetime.now(timezone.utc))
@@ -288,7 +292,9 @@ def _unpack(uri: str, folder: str) -> None:
         try:
             with tarfile.open(path) as archive:
                 # the "data" filter refuses members that would land outside; older patch releases of 3.10 lack it
-                archive.extractall(folder, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(folder)
+                archive.extractall(folder, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(
+                    folder
+                )
         except tarfile.TarError as exc:
             raise NonRecoverableError(f"{uri} is not a tar archive of code: {exc}") from exc
 

@@ -137,7 +137,8 @@ class Interface:
 
     def _pairs(self) -> dict[str, Native]:
         return {
-            name: (kind, self._defaults[name]) if name in self._defaults else kind for name, kind in self._inputs.items()
+            name: (kind, self._defaults[name]) if name in self._defaults else kind
+            for name, kind in self._inputs.items()
         }
 
     def _changed(self, inputs: Mapping[str, Native], outputs: Mapping[str, Native]) -> Interface:
@@ -224,7 +225,9 @@ class CompiledInterface:
 
     def __init__(self, interface: Interface, registry: TypeRegistry) -> None:
         self.inputs: dict[str, Converter] = {name: registry.converter(kind) for name, kind in interface.inputs.items()}
-        self.outputs: dict[str, Converter] = {name: registry.converter(kind) for name, kind in interface.outputs.items()}
+        self.outputs: dict[str, Converter] = {
+            name: registry.converter(kind) for name, kind in interface.outputs.items()
+        }
 
 
 def fill_map(
@@ -256,7 +259,9 @@ def interface_of(function: Callable[..., object], task_name: str) -> Interface:
     inputs: dict[str, Native] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise DefinitionError(f"task {task_name}: parameter {str(parameter)!r} cannot be an input. Give every input a name of its own")
+            raise DefinitionError(
+                f"task {task_name}: parameter {str(parameter)!r} cannot be an input. Give every input a name of its own"
+            )
         if name not in hints:
             raise DefinitionError(
                 f"task {task_name}: parameter {name!r} has no annotation. Write its type: def {function.__name__}({name}: int, ...)"
@@ -292,13 +297,19 @@ def _hints(function: Callable[..., object], task_name: str) -> dict[str, Native]
         if annotation is None:
             annotations[name] = type(None)
             continue
-        holder = type("_Holder", (), {"__annotations__": {name: annotation}, "__module__": getattr(function, "__module__", "")})
+        holder = type(
+            "_Holder", (), {"__annotations__": {name: annotation}, "__module__": getattr(function, "__module__", "")}
+        )
         try:
-            annotations[name] = typing.get_type_hints(holder, globalns=namespace, localns=namespace, include_extras=True)[name]
+            annotations[name] = typing.get_type_hints(
+                holder, globalns=namespace, localns=namespace, include_extras=True
+            )[name]
         except NameError as exc:
             raise UnresolvedAnnotation(f"task {task_name}: annotation of {name!r}: {exc}") from exc
         except (SyntaxError, TypeError) as exc:
-            raise DefinitionError(f"task {task_name}: annotation {annotation!r} of {name!r} cannot be read: {exc}") from exc
+            raise DefinitionError(
+                f"task {task_name}: annotation {annotation!r} of {name!r} cannot be read: {exc}"
+            ) from exc
     return annotations
 
 

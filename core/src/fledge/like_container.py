@@ -94,7 +94,9 @@ def run_like_container(
     )
     outputs, error = _read(folder / "out")
     if outputs is None and error is None and process.returncode != 0:
-        raise FledgeError(f"task {task.name}: the process ended with {process.returncode} and wrote nothing:\n{process.stderr}")
+        raise FledgeError(
+            f"task {task.name}: the process ended with {process.returncode} and wrote nothing:\n{process.stderr}"
+        )
     return ContainerRun(folder, process.returncode, process.stdout, process.stderr, outputs, error)
 
 

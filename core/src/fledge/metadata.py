@@ -60,16 +60,24 @@ class TaskMetadata:
     def __post_init__(self) -> None:
         self._check_timeout()
         if self.cache and not self.cache_version:
-            raise MetadataError("cache_version", self.cache_version, "caching needs a version: TaskMetadata(cache=True, cache_version='1')")
+            raise MetadataError(
+                "cache_version",
+                self.cache_version,
+                "caching needs a version: TaskMetadata(cache=True, cache_version='1')",
+            )
         if self.cache_serialize and not self.cache:
             raise MetadataError("cache_serialize", True, "only a cached task can be serialized: set cache=True as well")
         if isinstance(self.cache_ignore_input_vars, str):
             raise MetadataError(
-                "cache_ignore_input_vars", self.cache_ignore_input_vars, f"give names in a tuple: ({self.cache_ignore_input_vars!r},)"
+                "cache_ignore_input_vars",
+                self.cache_ignore_input_vars,
+                f"give names in a tuple: ({self.cache_ignore_input_vars!r},)",
             )
         object.__setattr__(self, "cache_ignore_input_vars", tuple(self.cache_ignore_input_vars or ()))
         if self.cache_ignore_input_vars and not self.cache:
-            raise MetadataError("cache_ignore_input_vars", self.cache_ignore_input_vars, "has no meaning without cache=True")
+            raise MetadataError(
+                "cache_ignore_input_vars", self.cache_ignore_input_vars, "has no meaning without cache=True"
+            )
         if isinstance(self.retries, bool) or not isinstance(self.retries, int) or not 0 <= self.retries < 2**32:
             raise MetadataError("retries", self.retries, "give a whole number, 0 or more")
 

@@ -115,7 +115,9 @@ def create_node(
     for name in kwargs:
         if name not in converters:
             takes = ", ".join(converters) or "nothing"
-            raise CallError(entity.name, f"no input is called {name!r}; it takes {takes}{nearest(name, converters)}", name)
+            raise CallError(
+                entity.name, f"no input is called {name!r}; it takes {takes}{nearest(name, converters)}", name
+            )
     for name in sorted(converters):
         value = kwargs[name] if name in kwargs else _default(entity, name)
         where = f"{entity.name}.inputs.{name}"

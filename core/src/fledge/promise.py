@@ -50,9 +50,7 @@ class Promise:
 
     __slots__ = ("_ref", "_val", "attr_path", "var")
 
-    def __init__(
-        self, var: str, val: literals.Literal | NodeOutput, attr_path: tuple[str | int, ...] = ()
-    ) -> None:
+    def __init__(self, var: str, val: literals.Literal | NodeOutput, attr_path: tuple[str | int, ...] = ()) -> None:
         self.var = var
         self.attr_path = attr_path
         self._ref = val if isinstance(val, NodeOutput) else None
@@ -118,7 +116,9 @@ class Promise:
         raise PromiseUseError(f"{self!r} cannot be used as a truth value. In a workflow use a conditional")
 
     def __iter__(self) -> NoReturn:
-        raise PromiseUseError(f"{self!r} cannot be iterated: its length is known only when the workflow runs. Iterate in a task")
+        raise PromiseUseError(
+            f"{self!r} cannot be iterated: its length is known only when the workflow runs. Iterate in a task"
+        )
 
     def __and__(self, other: object) -> NoReturn:
         self.__bool__()
@@ -161,7 +161,9 @@ class VoidPromise:
         return other
 
     def _refuse(self, *_: object) -> NoReturn:
-        raise PromiseUseError(f"task {self.task_name} has no outputs, so there is no value to use. Declare a return type")
+        raise PromiseUseError(
+            f"task {self.task_name} has no outputs, so there is no value to use. Declare a return type"
+        )
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse  # type: ignore[assignment] # every use as a value is refused
     __and__ = __or__ = __add__ = __mod__ = __xor__ = __bool__ = __iter__ = _refuse

@@ -91,7 +91,9 @@ class ClassBasedResolver(TrackedInstance, TaskResolverMixin):
 
     def load_task(self, loader_args: list[str]) -> Task:
         if len(loader_args) != 1 or not loader_args[0].isdecimal() or int(loader_args[0]) >= len(self.mapping):
-            raise TaskLoadError(f"resolver {self.location} holds {len(self.mapping)} tasks; {loader_args} names none", loader_args)
+            raise TaskLoadError(
+                f"resolver {self.location} holds {len(self.mapping)} tasks; {loader_args} names none", loader_args
+            )
         return self.mapping[int(loader_args[0])]
 
 
@@ -105,7 +107,9 @@ def load_object(module_name: str, attribute: str, loader_args: list[str] | None 
             f"module {module_name!r} cannot be imported: {exc}. Is it in the image, and its folder on PYTHONPATH?", args
         ) from exc
     except Exception as exc:
-        raise TaskLoadError(f"module {module_name!r} failed while it was imported: {type(exc).__name__}: {exc}", args) from exc
+        raise TaskLoadError(
+            f"module {module_name!r} failed while it was imported: {type(exc).__name__}: {exc}", args
+        ) from exc
     for part in attribute.split("."):
         if not hasattr(found, part):
             known = [name for name in vars(found) if not name.startswith("_")] if hasattr(found, "__dict__") else []

@@ -69,7 +69,9 @@ def task_spec(task: Task, settings: SerializationSettings) -> admin_task.TaskSpe
 def explain(task: Task, settings: SerializationSettings) -> Explanation:
     """The template together with who set each of its fields. Raises what `task_template` raises."""
     if not isinstance(task, PythonTask):
-        raise SerializationError(f"{task!r} has no Python interface; only PythonTask and its children can be serialized")
+        raise SerializationError(
+            f"{task!r} has no Python interface; only PythonTask and its children can be serialized"
+        )
     template = idl.tasks.TaskTemplate(
         id=idl.identifier.Identifier(
             resource_type=idl.identifier.ResourceType.TASK,

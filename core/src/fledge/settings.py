@@ -155,7 +155,9 @@ class SerializationSettings:
         data = json.loads(gzip.decompress(base64.b64decode(text)))
         images = data["image_config"]
         default = images["default_image"]
-        data["image_config"] = ImageConfig(Image(**default) if default else None, tuple(Image(**one) for one in images["images"]))
+        data["image_config"] = ImageConfig(
+            Image(**default) if default else None, tuple(Image(**one) for one in images["images"])
+        )
         if data["default_resources"]:
             data["default_resources"] = Resources(**data["default_resources"])
         if data["fast_serialization_settings"]:
@@ -182,7 +184,9 @@ class Secret:
 
     def __post_init__(self) -> None:
         if self.env_var is not None and not _ENV_NAME.match(self.env_var):
-            raise DefinitionError(f"Secret(env_var={self.env_var!r}): use capital letters, digits and _ only, no digit first")
+            raise DefinitionError(
+                f"Secret(env_var={self.env_var!r}): use capital letters, digits and _ only, no digit first"
+            )
         if not self.group and not self.key:
             raise DefinitionError("Secret(): name a group, a key or both")
 
@@ -237,7 +241,9 @@ class LocalConfig:
             cache_dir=env.get("FLEDGE_CACHE_DIR") or home,
             cache_enabled=_flag(env, "FLEDGE_CACHE", default="PYTEST_CURRENT_TEST" not in env),
             cache_overwrite=_flag(env, "FLEDGE_CACHE_OVERWRITE", default=False),
-            disabled_plugins=frozenset(name.strip() for name in env.get("FLEDGE_DISABLE_PLUGINS", "").split(",") if name.strip()),
+            disabled_plugins=frozenset(
+                name.strip() for name in env.get("FLEDGE_DISABLE_PLUGINS", "").split(",") if name.strip()
+            ),
             trace_hooks=_flag(env, "FLEDGE_TRACE_HOOKS", default=False),
             log_level=env.get("FLEDGE_LOG"),
         )

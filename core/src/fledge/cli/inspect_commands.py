@@ -72,7 +72,9 @@ def explain_command(target: str, as_json: bool, **settings: str) -> None:
     """Show for every field of the template who set it: the task or a plugin."""
     explanation = explain(load_target(target), _settings(**settings))
     if as_json:
-        click.echo(json.dumps({"task": explanation.task_name, "origins": dict(explanation.origins)}, sort_keys=True, indent=2))
+        click.echo(
+            json.dumps({"task": explanation.task_name, "origins": dict(explanation.origins)}, sort_keys=True, indent=2)
+        )
         return
     click.echo(explanation.task_name)
     width = max(map(len, explanation.origins))
@@ -104,6 +106,8 @@ def plugins_command(as_json: bool) -> None:
     if not rows:
         click.echo("no plugins are installed; try: pip install fledge-sql fledge-distributed")
     for row in rows:
-        click.echo(f"{row['name']:<14} {row['distribution']} {row['version']}  {row['state']}  {', '.join(row['hooks'])}")
+        click.echo(
+            f"{row['name']:<14} {row['distribution']} {row['version']}  {row['state']}  {', '.join(row['hooks'])}"
+        )
         if row["error"]:
             click.echo(f"{'':<14} {row['error']}")

@@ -79,7 +79,9 @@ def parse_value(text: str, python_type: Any, ctx: FlyteContext) -> object:  # An
     if kind == "structured_dataset_type":
         literal = idl.literals.Literal()
         literal.scalar.structured_dataset.uri = str(Path(text).resolve()) if "://" not in text else text
-        literal.scalar.structured_dataset.metadata.structured_dataset_type.CopyFrom(converter.literal_type.structured_dataset_type)
+        literal.scalar.structured_dataset.metadata.structured_dataset_type.CopyFrom(
+            converter.literal_type.structured_dataset_type
+        )
         literal.scalar.structured_dataset.metadata.structured_dataset_type.format = "parquet"
         return Promise("input", literal)
     if converter.plain is None:

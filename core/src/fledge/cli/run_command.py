@@ -43,7 +43,11 @@ def run_command(ctx: click.Context, target: str | None) -> None:
         task.name,
         params=[
             *input_options(task, context),
-            click.Option(["--like-container", "like_container"], is_flag=True, help="Run in a fresh process, from inputs.pb to outputs.pb."),
+            click.Option(
+                ["--like-container", "like_container"],
+                is_flag=True,
+                help="Run in a fresh process, from inputs.pb to outputs.pb.",
+            ),
         ],
         callback=lambda like_container, **inputs: _run(task, inputs, like_container=like_container),
         help=task.python_interface.docstring.short_description if task.python_interface.docstring else None,

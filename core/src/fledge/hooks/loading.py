@@ -39,7 +39,9 @@ def import_hooks(plugin: InstalledPlugin) -> ModuleType:
     finally:
         changed = before.restore()
     if changed:
-        raise PluginLoadError(str(plugin), f"importing {plugin.module} changed {changed}. A hook module must have no side effects")
+        raise PluginLoadError(
+            str(plugin), f"importing {plugin.module} changed {changed}. A hook module must have no side effects"
+        )
     return module
 
 
@@ -82,7 +84,10 @@ def check_hooks(plugin: str, module: object, manager: pluggy.PluginManager) -> N
         raise HookApiError(plugin, f"its hook module does not say HOOK_API = {spec.HOOK_API}")
     if api != spec.HOOK_API:
         side = "a newer fledge" if isinstance(api, int) and api > spec.HOOK_API else "an older fledge"
-        raise HookApiError(plugin, f"it was written for hook API {api}; this fledge has {spec.HOOK_API}. Install {side} or another version of the plugin")
+        raise HookApiError(
+            plugin,
+            f"it was written for hook API {api}; this fledge has {spec.HOOK_API}. Install {side} or another version of the plugin",
+        )
     for name in dir(module):
         options: dict[str, Any] | None = manager.parse_hookimpl_opts(module, name)  # type: ignore[assignment] # a TypedDict # Any: flags of pluggy
         if options is None:
@@ -92,7 +97,9 @@ def check_hooks(plugin: str, module: object, manager: pluggy.PluginManager) -> N
             raise HookApiError(plugin, f"{name}() implements no hook of this fledge. Hooks: {', '.join(HOOK_NAMES)}")
         asked = [mark for mark in _ORDERING if options.get(mark)]
         if asked:
-            raise HookApiError(plugin, f"{name}() is marked {', '.join(asked)}: results must not depend on an order of plugins")
+            raise HookApiError(
+                plugin, f"{name}() is marked {', '.join(asked)}: results must not depend on an order of plugins"
+            )
         wrong = _unknown_arguments(getattr(module, name), getattr(spec, hook))
         if wrong:
             takes = ", ".join(pluggy._hooks.varnames(getattr(spec, hook))[0])

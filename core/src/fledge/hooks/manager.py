@@ -96,7 +96,9 @@ class PluginManager:
                 if plugin.name in self._disable:
                     state.state = "disabled"
                 elif identities.count(plugin.identity) > 1:
-                    self._quarantine(state, PluginLoadError(str(plugin), "its distribution is installed twice in one place"))
+                    self._quarantine(
+                        state, PluginLoadError(str(plugin), "its distribution is installed twice in one place")
+                    )
                 else:
                     self._load_one(state)
 
@@ -113,7 +115,9 @@ class PluginManager:
     def register(self, hooks: object, name: str) -> None:
         """Add a hook module or object by hand, as tests do. PluginError when it does not keep the contract."""
         with self._lock:
-            state = PluginState(InstalledPlugin(name, "registered by hand", "", getattr(hooks, "__name__", repr(hooks))))
+            state = PluginState(
+                InstalledPlugin(name, "registered by hand", "", getattr(hooks, "__name__", repr(hooks)))
+            )
             self._add(state, hooks)
             self.states.append(state)
 
@@ -228,7 +232,9 @@ class PluginManager:
 
     def _call(self, hook: str, one: _Implementation, arguments: Mapping[str, object]) -> Any:  # Any: the hook's answer
         if self._is_traced:
-            _trace.info("%s: %s(%s)", one.plugin, hook, ", ".join(f"{name}={arguments[name]!r:.60}" for name in one.arguments))
+            _trace.info(
+                "%s: %s(%s)", one.plugin, hook, ", ".join(f"{name}={arguments[name]!r:.60}" for name in one.arguments)
+            )
         return one.function(*(arguments[name] for name in one.arguments))
 
     def _report_once(self, plugin: str, hook: str) -> None:
