@@ -1,0 +1,290 @@
+"""A query, its declared inputs and outputs in; a checked query out, or an error with line, column and way out.
+
+DuckDB judges on empty tables of the declared columns: names, types, arity, grouping, and what the result will be.
+Placeholders and inputs are compared both ways. Nothing is run and no data is read.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from fledge.errors import nearest
+from fledge_sql.engine import Column, Cursor, EngineError, open_cursor, quoted
+from fledge_sql.errors import QueryError, SQLDefinitionError
+from fledge_sql.guard import TableUse, check_read_only, syntax_error
+from fledge_sql.results import check_result
+from fledge_sql.schemas import (
+    DeclaredColumn,
+    NameInput,
+    Native,
+    Output,
+    ParameterInput,
+    TableInput,
+    declare_input,
+    declare_output,
+)
+from fledge_sql.text import BoundText, Placeholder, bind, error_at, excerpt, line_column, placeholder_names, scan
+from fledge_sql.text import unknown_placeholder as unknown
+
+__all__ = ["CheckedQuery", "check_query", "query_error"]
+
+MAX_NAME_COMBINATIONS = 64
+
+
+@dataclass(frozen=True)
+class CheckedQuery:
+    """A query that may run.
+
+    Attributes:
+        text: The author's text.
+        parameters, names, tables: The declared inputs by their meaning.
+        outputs: The declared outputs; empty when none were given.
+        uses: The tables the query reads; empty when it is not guarded.
+        columns: Names and types of the result; None when some table declares no columns.
+    """
+
+    text: str
+    placeholders: tuple[Placeholder, ...]
+    parameters: Mapping[str, ParameterInput]
+    names: Mapping[str, NameInput]
+    tables: Mapping[str, TableInput]
+    outputs: tuple[Output, ...]
+    uses: tuple[TableUse, ...]
+    columns: tuple[Column, ...] | None
+
+    @cached_property
+    def bound(self) -> BoundText:
+        """The text that runs, with the first allowed value for every name."""
+        return self.bind({name: declared.allowed[0] for name, declared in self.names.items()})
+
+    def bind(self, chosen: Mapping[str, str]) -> BoundText:
+        """The text that runs when the names are these."""
+        return bind(self.text, self.placeholders, lambda placeholder: _rendered(placeholder, self.parameters, chosen))
+
+    @property
+    def used_parameters(self) -> list[str]:
+        return [name for name in placeholder_names(self.placeholders) if name in self.parameters]
+
+
+def check_query(
+    query: str, inputs: Mapping[str, Native], outputs: Mapping[str, Native] | None = None, *, guard: bool = True
+) -> CheckedQuery:
+    """Check a query against its declared inputs and outputs.
+
+    Args:
+        query: SQL in DuckDB's dialect, with `$name` or `{{ .inputs.name }}` for values.
+        inputs: Name to type, or to (type, default).
+        outputs: Name to type; None: the result is not compared.
+        guard: False: run what the guards would refuse, and what only DuckDB can parse.
+
+    Raises:
+        SQLDefinitionError: With the place of the first fault. ReadOnlyError, a child, when a guard refuses.
+    """
+    placeholders = scan(query)
+    declared = [declare_input(name, given[0] if isinstance(given, tuple) else given) for name, given in inputs.items()]
+    parameters = {one.name: one for one in declared if isinstance(one, ParameterInput)}
+    names = {one.name: one for one in declared if isinstance(one, NameInput)}
+    tables = {one.name: one for one in declared if isinstance(one, TableInput)}
+    _check_placeholders(query, placeholders, parameters, names, tables)
+    draft = CheckedQuery(
+        query,
+        placeholders,
+        parameters,
+        names,
+        tables,
+        tuple(declare_output(name, annotation) for name, annotation in (outputs or {}).items()),
+        (),
+        None,
+    )
+    _check_used(draft)
+    with open_cursor() as cursor:
+        first: tuple[tuple[TableUse, ...], tuple[Column, ...] | None] | None = None
+        used: set[str] = set()
+        for chosen in _combinations(names.values()):
+            one = _checked_text(cursor, draft, draft.bind(chosen), guard=guard)
+            used |= {use.name.lower() for use in one[0]}
+            first = first or one
+    assert first is not None
+    uses, columns = first
+    if guard:
+        _check_tables_used(draft, used)
+    return CheckedQuery(query, placeholders, parameters, names, tables, draft.outputs, uses, columns)
+
+
+def query_error(bound: BoundText, exc: EngineError, known: Iterable[str] = ()) -> SQLDefinitionError:
+    """The engine's complaint at the author's place, with the nearest known name."""
+    position = exc.position if exc.position is not None else _mentioned(bound.sql, exc.message)
+    message = _headline(exc)
+    near = nearest(exc.name, known) if exc.name else ""
+    if not near and exc.candidates and "(" not in exc.candidates[0]:
+        near = f"; did you mean {exc.candidates[0]!r}?"
+    place = bound.author_position(position or 0)
+    line, column = line_column(bound.author, place)
+    return SQLDefinitionError(
+        message + near, line=line, column=column, hint=_way_out(exc), excerpt=excerpt(bound.author, place)
+    )
+
+
+def _checked_text(
+    cursor: Cursor, query: CheckedQuery, bound: BoundText, *, guard: bool
+) -> tuple[tuple[TableUse, ...], tuple[Column, ...] | None]:
+    if not bound.author.strip():
+        raise SQLDefinitionError("the query is empty", line=1, column=1)
+    if guard:
+        uses = tuple(check_read_only(cursor, bound, query.tables))
+        wanted = {use.name.lower() for use in uses}
+        tables = [table for table in query.tables.values() if table.name.lower() in wanted]
+    else:
+        uses, tables = (), list(query.tables.values())
+        try:
+            cursor.statement_kinds(bound.sql)
+        except EngineError as exc:
+            raise syntax_error(bound, exc) from exc
+    if any(table.columns is None for table in tables) or not guard:
+        return uses, None
+    for table in tables:
+        cursor.create_empty(table.name, [Column(one.name, one.sql_type) for one in table.columns or ()])
+    try:
+        columns = tuple(cursor.columns(bound.sql, dict.fromkeys(query.used_parameters)))
+    except EngineError as exc:
+        raise query_error(bound, exc, _column_names(tables)) from exc
+    check_result(query.outputs, columns, bound)
+    return uses, columns
+
+
+def _check_placeholders(
+    text: str,
+    placeholders: Sequence[Placeholder],
+    parameters: Mapping[str, ParameterInput],
+    names: Mapping[str, NameInput],
+    tables: Mapping[str, TableInput],
+) -> None:
+    for placeholder in placeholders:
+        for name in placeholder.names:
+            if name in tables:
+                hint = f"A table is read by its name: FROM {name}."
+                raise error_at(text, placeholder.at, f"input {name!r} is a table, not a value", hint)
+            if name not in parameters and name not in names:
+                raise unknown(text, placeholder, name, [*parameters, *names])
+            if placeholder.literal and (name in names or parameters[name].sql_type.endswith(("]", ")", "BLOB"))):
+                if name in parameters and parameters[name].sql_type.startswith("DECIMAL"):
+                    continue
+                hint = "Only a value with one obvious text can stand in quotes. Drop the quotes."
+                raise error_at(text, placeholder.at, f"input {name!r} cannot be a part of a literal", hint)
+    folded: dict[str, str] = {}
+    for name in (*parameters, *names, *tables):
+        other = folded.setdefault(name.lower(), name)
+        if other != name:
+            raise SQLDefinitionError(f"inputs {other!r} and {name!r} are the same name in SQL. Rename one of them")
+
+
+def _check_used(query: CheckedQuery) -> None:
+    used = set(placeholder_names(query.placeholders))
+    for name in (*query.parameters, *query.names):
+        if name in used:
+            continue
+        written = re.search(rf"\${re.escape(name)}\b|\{{\{{\s*\.inputs\.{re.escape(name)}\s*\}}\}}", query.text)
+        if written is None:
+            hint = f"Use it as ${name} or {{{{ .inputs.{name} }}}}, or drop the input."
+            line, column = line_column(query.text, 0)
+            raise SQLDefinitionError(f"input {name!r} is not used by the query", line=line, column=column, hint=hint)
+        hint = "In comments, dollar quotes and (as $name) in quotes it is text. Take it out of there, or drop the input."
+        raise error_at(query.text, written.start(), f"input {name!r} is not used by the query: here it is only text", hint)
+
+
+def _check_tables_used(query: CheckedQuery, used: set[str]) -> None:
+    for name in query.tables:
+        if name.lower() not in used:
+            hint = f"Read it by its name: FROM {name}. Or drop the input."
+            raise SQLDefinitionError(f"input table {name!r} is not used by the query", line=1, column=1, hint=hint)
+
+
+def _combinations(names: Iterable[NameInput]) -> Iterable[dict[str, str]]:
+    """Every choice of names; when there are too many, every name at least once."""
+    declared = list(names)
+    total = 1
+    for one in declared:
+        total *= len(one.allowed)
+    if total <= MAX_NAME_COMBINATIONS:
+        for choice in itertools.product(*(one.allowed for one in declared)):
+            yield {one.name: name for one, name in zip(declared, choice, strict=True)}
+        return
+    for index in range(max(len(one.allowed) for one in declared)):
+        yield {one.name: one.allowed[index % len(one.allowed)] for one in declared}
+
+
+def _rendered(placeholder: Placeholder, parameters: Mapping[str, ParameterInput], chosen: Mapping[str, str]) -> str:
+    """The expression that stands for a placeholder: always a parameter with a CAST to its declared type."""
+    if placeholder.literal:
+        expression = _literal(placeholder, parameters)
+    elif placeholder.name in chosen:
+        return quoted(chosen[placeholder.name])
+    else:
+        declared = parameters[placeholder.name]
+        cast = f"CAST(${placeholder.name} AS {declared.sql_type})"
+        if declared.element_type and placeholder.list_of:
+            select = f"SELECT unnest({cast})"
+            return select if placeholder.list_of == "in (" else f"({select})"
+        expression = f"({cast})"
+    return f"CAST({expression} AS {placeholder.cast})" if placeholder.cast else expression
+
+
+def _literal(placeholder: Placeholder, parameters: Mapping[str, ParameterInput]) -> str:
+    parts = []
+    for index, piece in enumerate(placeholder.literal):
+        if index % 2:
+            text = f"CAST(CAST(${piece} AS {parameters[piece].sql_type}) AS VARCHAR)"
+            # ISO 8601 writes a T between day and time of day; DuckDB's own text has a space there.
+            parts.append(f"replace({text}, ' ', 'T')" if parameters[piece].sql_type.startswith("TIMESTAMP") else text)
+        elif piece:
+            parts.append(f"{placeholder.prefix}'{piece}'")
+    return f"({' || '.join(parts)})"
+
+
+def _column_names(tables: Iterable[TableInput]) -> list[str]:
+    found: list[DeclaredColumn] = [column for table in tables for column in table.columns or ()]
+    return list(dict.fromkeys(column.name for column in found))
+
+
+def _headline(exc: EngineError) -> str:
+    """The engine's message without its list of candidate functions."""
+    lines = [line.strip() for line in exc.message.splitlines()]
+    kept = itertools.takewhile(lambda line: not line.startswith(("Candidate", "Did you mean")), lines)
+    return " ".join(line for line in kept if line)
+
+
+def _way_out(exc: EngineError) -> str:
+    if exc.kind == "Binder" and "No function matches" in exc.message:
+        offered = [line.strip() for line in exc.message.splitlines() if "->" in line][:4]
+        return f"The function takes: {'; '.join(offered)}" if offered else ""
+    if "GROUP BY" in exc.message:
+        return "Add it to GROUP BY, or wrap it in any_value(...)."
+    return ""
+
+
+def _mentioned(sql: str, message: str) -> int | None:
+    """The place of the first name that the message quotes; some messages come without a position."""
+    for name in re.findall(r'"([^"]+)"', message):
+        found = re.search(rf"(?<![\w\"]){re.escape(name)}(?![\w\"])", sql, re.IGNORECASE)
+        if found is not None:
+            return found.start()
+    return None
+
+
+def run_error(bound: BoundText, exc: EngineError, redact: Mapping[str, object]) -> QueryError:
+    """An error of a running query, at the author's place; values of secret parameters are taken out."""
+    message = _headline(exc)
+    for name, value in redact.items():
+        if isinstance(value, (str, bytes)) and value:
+            message = message.replace(value if isinstance(value, str) else value.decode("latin-1"), f"${name}")
+    fields: dict[str, Any] = {"engine_error": exc.kind}  # Any: keyword arguments of one constructor
+    if exc.position is not None:
+        place = bound.author_position(exc.position)
+        fields["line"], fields["column"] = line_column(bound.author, place)
+        fields["excerpt"] = excerpt(bound.author, place)
+    return QueryError(message, hint=_way_out(exc), **fields)

@@ -1,0 +1,263 @@
+"""SQL tasks: a query with declared inputs and outputs becomes a task that DuckDB runs, here and in a container.
+
+`DuckDBTask(name, query, inputs, outputs)` declares them by name; `@sql_task(query)` takes them from a function's
+signature. Both check the query when they are made, and both run it in `execute`.
+"""
+
+from __future__ import annotations
+
+import dis
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+from fledge.container import PythonAutoContainerTask
+from fledge.context import FlyteContextManager
+from fledge.errors import DefinitionError, UnsupportedTypeError, add_note
+from fledge.function import PythonFunctionTask
+from fledge.interface import Interface
+from fledge.metadata import TaskMetadata
+from fledge.settings import Resources
+from fledge_sql.checking import CheckedQuery, check_query
+from fledge_sql.engine import Cursor, Settings, open_cursor
+from fledge_sql.errors import SQLDefinitionError
+from fledge_sql.running import Runner
+from fledge_sql.schemas import Native
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["DuckDB", "DuckDBTask", "SQLFunctionTask", "sql_task"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Value = Any  # Any: whatever the task declares
+
+TASK_TYPE = "duckdb"
+MEMORY_SHARE = 0.75  # of the container's memory; the rest is for Python and for Arrow results
+_METADATA = frozenset(
+    {
+        *("cache", "cache_ignore_input_vars", "cache_serialize", "cache_version", "deprecated", "interruptible"),
+        *("retries", "tags", "timeout"),
+    }
+)
+_EMPTY_BODY = frozenset({"CACHE", "COPY_FREE_VARS", "LOAD_CONST", "NOP", "RESUME", "RETURN_CONST", "RETURN_VALUE"})
+
+
+@dataclass(frozen=True)
+class DuckDB:
+    """A query and how it may run; the `task_config` of SQL tasks.
+
+    Args:
+        query: SQL in DuckDB's dialect, or a path to a file that holds it.
+        guard: False runs what the guards would refuse: several readers of the text, tables and functions by a list.
+        dialect: "duckdb", or the engine that a hosted Flyte runs the query on.
+    """
+
+    query: str | Path = ""
+    guard: bool = True
+    dialect: str = "duckdb"
+
+    @property
+    def text(self) -> str:
+        """The query's text.
+
+        Raises:
+            SQLDefinitionError: Its file cannot be read.
+        """
+        if not isinstance(self.query, Path):
+            return self.query
+        try:
+            return self.query.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise SQLDefinitionError(f"{self.query} cannot be read: {exc}") from exc
+
+
+class _QueryTask(PythonAutoContainerTask[DuckDB]):
+    """What both kinds of SQL task share: the checked query, and how it runs."""
+
+    _config: DuckDB
+    _checked: CheckedQuery
+    _runner: Runner
+
+    @property
+    def query(self) -> str:
+        """The author's text."""
+        return self._checked.text
+
+    @property
+    def checked(self) -> CheckedQuery:
+        """What the check at definition found."""
+        return self._checked
+
+    def execute(self, **kwargs: Value) -> Value:
+        """Run the query; in a container a table is streamed to its file and never held whole."""
+        live = FlyteContextManager.current_context().live
+        return self._runner(kwargs, stream=live is None)
+
+    def _check(self, interface: Interface) -> None:
+        try:
+            inputs = dict(interface.inputs)
+            self._checked = check_query(self._config.text, inputs, interface.outputs, guard=self._config.guard)
+        except SQLDefinitionError as exc:
+            where = f" ({self._config.query})" if isinstance(self._config.query, Path) else ""
+            add_note(exc, f"in the query of task {self.name}{where}")
+            raise
+        if not interface.outputs:
+            raise SQLDefinitionError(f"task {self.name}: a query needs an output, as outputs=kwtypes(result=pa.Table)")
+        self._runner = Runner(self._checked, self._cursor)
+
+    def _cursor(self) -> Cursor:
+        return open_cursor(self._settings())
+
+    def _settings(self) -> Settings:
+        return settings_of(self._limits or self._requests)
+
+
+class DuckDBTask(_QueryTask):
+    """A query as a task, declared by names and types.
+
+    Args:
+        name: Unique per project, domain and version.
+        query: SQL with `$name` or `{{ .inputs.name }}` for values and the inputs' names for tables; or a path to it.
+        inputs: Name to type, as `kwtypes(flights=pa.Table, month=int)`.
+        outputs: Name to type; default: `kwtypes(result=pa.Table)`.
+        task_config: Guard and dialect; its query must be empty.
+        **task_options: What `@task` takes: retries, timeout, cache, requests, limits, container_image, ...
+
+    Raises:
+        SQLDefinitionError: The query does not fit its inputs and outputs; with line, column and way out.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        query: str | Path,
+        inputs: Mapping[str, Native] | None = None,
+        outputs: Mapping[str, Native] | None = None,
+        task_config: DuckDB | None = None,
+        **task_options: Any,  # Any: passed on to PythonAutoContainerTask, which refuses unknown names
+    ) -> None:
+        self._config = _with_query(name, task_config, query)
+        interface = Interface(inputs, outputs if outputs is not None else {"result": _default_output()})
+        task_options.setdefault("metadata", _metadata(task_options))
+        super().__init__(name, self._config, TASK_TYPE, interface=interface, **task_options)
+        _check_types(interface, name)
+        self._check(interface)
+
+
+class SQLFunctionTask(_QueryTask, PythonFunctionTask[DuckDB]):
+    """A query as a task, its inputs and outputs taken from a function's signature; the function is never called."""
+
+    def __init__(self, task_config: DuckDB, task_function: Callable[..., Value], **kwargs: Any) -> None:  # Any: passed on
+        self._config = task_config
+        if not task_config.query:
+            raise SQLDefinitionError(f"task {task_function.__name__}: DuckDB() holds no query. Write DuckDB('select ...')")
+        kwargs.setdefault("task_type", TASK_TYPE)
+        PythonFunctionTask.__init__(self, task_config, task_function, **kwargs)
+        _refuse_body(task_function, self.name)
+        self._check(self.python_interface)
+
+
+if TYPE_CHECKING:
+
+    class _Typed(SQLFunctionTask, Generic[P, R]):
+        """What a type checker sees: a task that is called as its function is."""
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+
+def sql_task(
+    query: str | Path,
+    *,
+    guard: bool = True,
+    dialect: str = "duckdb",
+    **options: Any,  # Any: what @task takes; checked there
+) -> Callable[[Callable[P, R]], _Typed[P, R]]:
+    """Make a task of a query and a function's signature. The body is `...` and never runs.
+
+    Args:
+        query: SQL with `$name` or `{{ .inputs.name }}` for values and the parameters' names for tables; or a path to it.
+        guard, dialect: As of DuckDB.
+        **options: What `@task` takes.
+
+    Raises:
+        SQLDefinitionError: The query does not fit the signature; with line, column and way out.
+    """
+    config = DuckDB(query, guard=guard, dialect=dialect)
+
+    def wrap(function: Callable[P, R]) -> _Typed[P, R]:
+        given = dict(options)
+        given.setdefault("metadata", _metadata(given))
+        made: Any = SQLFunctionTask(config, function, **given)  # Any: the checker's view of it differs
+        typed: _Typed[P, R] = made
+        return typed
+
+    return wrap
+
+
+def settings_of(resources: Resources | None) -> Settings:
+    """A container's resources as settings of the database; None for what they do not say."""
+    if resources is None:
+        return Settings()
+    memory, cpu, disk = (_quantity(one) for one in (resources.mem, resources.cpu, resources.ephemeral_storage))
+    return Settings(
+        memory_limit_bytes=None if memory is None else int(memory * MEMORY_SHARE),
+        threads=None if cpu is None else max(1, int(cpu)),
+        temp_limit_bytes=None if disk is None else int(disk),
+    )
+
+
+_SUFFIXES = {
+    **{"n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3},
+    **{letter: 1e3**power for power, letter in enumerate("MGTPE", start=2)},
+    **{f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", start=1)},
+}
+
+
+def _quantity(value: object) -> float | None:
+    """A Kubernetes quantity as a number; Resources has checked its form."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([+-]?[\d.]+(?:[eE][+-]?\d+)?)([A-Za-z]*)", str(value))
+    return float(match[1]) * _SUFFIXES[match[2]] if match is not None else None
+
+
+def _with_query(name: str, config: DuckDB | None, query: str | Path) -> DuckDB:
+    if config is None:
+        return DuckDB(query)
+    if config.query and config.query != query:
+        raise DefinitionError(f"task {name}: the query is given twice, as an argument and in DuckDB(...). Keep one")
+    return DuckDB(query, guard=config.guard, dialect=config.dialect)
+
+
+def _metadata(options: dict[str, Any]) -> TaskMetadata:  # Any: options of any task
+    """Takes the options that belong to TaskMetadata out of `options`."""
+    return TaskMetadata(**{key: options.pop(key) for key in _METADATA & options.keys()})
+
+
+def _default_output() -> Native:
+    import pyarrow as pa  # heavy; only a task without declared outputs needs it here
+
+    return pa.Table
+
+
+def _check_types(interface: Interface, name: str) -> None:
+    ctx = FlyteContextManager.current_context()
+    try:
+        interface.check(ctx.registry, name)
+    except UnsupportedTypeError:
+        ctx.plugins.load()  # a plugin may bring the type
+        interface.check(ctx.registry, name)
+
+
+def _refuse_body(function: Callable[..., Value], name: str) -> None:
+    code = function.__code__
+    raises = set(code.co_names) <= {"NotImplementedError"}
+    opcodes = {instruction.opname for instruction in dis.get_instructions(code)}
+    returned = [i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_CONST", "RETURN_CONST")]
+    is_empty = opcodes <= _EMPTY_BODY and all(value is None or value == function.__doc__ for value in returned)
+    if not is_empty and not (raises and code.co_names):
+        raise DefinitionError(f"task {name}: the query is the body, the function never runs. Write ... as its body")

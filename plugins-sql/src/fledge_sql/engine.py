@@ -1,0 +1,344 @@
+"""The one adapter to the duckdb package, for 1.5 and 2.0: text, parameters and tables in, Arrow and parse trees out.
+
+One in-memory database serves a process and a set of settings; each call gets a cursor of its own (a table registered on
+one cursor is not seen by another). Databases are locked when made: no files, no network, no extensions, no Python
+variables, no change of settings. `attach` and `writes` open a private database that is closed with its cursor.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+__all__ = ["Attached", "Column", "Cursor", "EngineError", "Settings", "engine_version", "open_cursor", "open_private"]
+
+LOCK_ATTEMPTS = 5
+LOCK_FIRST_WAIT_S = 0.05
+_INTERRUPT_EVERY_S = 0.05
+# Settings of every database. errors_as_json gives positions and candidates apart from the text.
+_SAFE = {
+    "errors_as_json": True,
+    "python_enable_replacements": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+_LOCKING = ("SET GLOBAL TimeZone = 'UTC'", "SET enable_external_access = false", "SET lock_configuration = true")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a database may use; None leaves it to DuckDB. Sizes are in bytes."""
+
+    memory_limit_bytes: int | None = None
+    threads: int | None = None
+    temp_limit_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A database file that queries may reach under `alias`."""
+
+    alias: str
+    path: str
+    writable: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a result: its real name and DuckDB's name of its type."""
+
+    name: str
+    sql_type: str
+
+
+class EngineError(Exception):
+    """An error of the engine, taken apart.
+
+    Fields: `kind` (as `Binder`), `message`, `position` (characters into the text that ran; None: unknown), `candidates`
+    (near names), `name` (what was not found), `interrupted`.
+    """
+
+    def __init__(self, kind: str, message: str, position: int | None, candidates: Sequence[str], name: str) -> None:
+        super().__init__(f"{kind} Error: {message}")
+        self.kind, self.message, self.position = kind, message, position
+        self.candidates, self.name = tuple(candidates), name
+        self.interrupted = kind == "INTERRUPT"
+
+
+class Cursor:
+    """One call's view of a database. Not for two threads at once, except `interrupt`."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, close_also: Callable[[], None] | None = None) -> None:
+        self._connection = connection
+        self._close_also = close_also
+
+    def register(self, name: str, value: object) -> None:
+        """Let queries of this cursor read `value` (anything with an Arrow C stream, or a data frame) without copying it."""
+        with _translated():
+            self._connection.register(name, value)
+
+    def create_empty(self, name: str, columns: Sequence[Column]) -> None:
+        """A table without rows, seen by this cursor only."""
+        listed = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in columns)
+        self.run(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} ({listed})")
+
+    def run(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:  # Any: rows
+        """Run a statement and fetch what it returns as Python values."""
+        with _translated(sql):
+            return self._execute(sql, parameters).fetchall()
+
+    def columns(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[Column]:
+        """Names and types of a query's result, without running it."""
+        prefix = "DESCRIBE "
+        with _translated(prefix + sql, skip=len(prefix)):
+            rows = self._execute(prefix + sql, parameters).fetchall()
+        return [Column(row[0], row[1]) for row in rows]
+
+    def table(self, sql: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
+        """The whole result. Runs in a worker thread when called in the main thread, so that signals are handled."""
+        return self._interruptible(lambda: self._table(sql, parameters))
+
+    def reader(self, sql: str, parameters: Mapping[str, object] | None, batch_rows: int) -> pa.RecordBatchReader:
+        """The result as a stream; the cursor must stay open until it has been read."""
+
+        def start() -> pa.RecordBatchReader:
+            with _translated(sql):
+                if _major() >= 2:
+                    relation = self._connection.sql(sql, params=parameters) if parameters else self._connection.sql(sql)
+                    return relation.to_arrow_reader(batch_rows)
+                return self._execute(sql, parameters).fetch_record_batch(batch_rows)
+
+        return self._interruptible(start)
+
+    def parse(self, sql: str) -> list[dict[str, Any]]:  # Any: DuckDB's own tree, as JSON
+        """DuckDB's own parse tree of each statement. EngineError when it is not made of queries."""
+        call = "SELECT json_serialize_sql($sql::VARCHAR, skip_empty := true, skip_null := true, skip_default := true)"
+        with _translated(sql):
+            text = self._execute(call, {"sql": sql}).fetchall()[0][0]
+        tree = json.loads(text)
+        if tree["error"]:
+            position = tree.get("position")
+            raise EngineError(
+                tree.get("error_type", "parser").capitalize(),
+                tree["error_message"],
+                None if position in (None, "") else _characters(sql, int(position)),
+                (),
+                "",
+            )
+        return [statement["node"] for statement in tree["statements"]]
+
+    def statement_kinds(self, sql: str) -> list[str]:
+        """One word per statement in the text, as `SELECT`, `INSERT`, `MULTI`."""
+        with _translated(sql):
+            return [statement.type.name for statement in self._connection.extract_statements(sql)]
+
+    def progress(self) -> float:
+        """Percent of the running query that is done; -1 when DuckDB cannot tell."""
+        return float(self._connection.query_progress())
+
+    def interrupt(self) -> None:
+        """Stop what runs on this cursor; from any thread."""
+        self._connection.interrupt()
+
+    def close(self) -> None:
+        self._connection.close()
+        if self._close_also is not None:
+            self._close_also()
+
+    def __enter__(self) -> Cursor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _execute(self, sql: str, parameters: Mapping[str, object] | None) -> duckdb.DuckDBPyConnection:
+        if parameters:
+            return self._connection.execute(sql, parameters)
+        return self._connection.execute(sql)
+
+    def _table(self, sql: str, parameters: Mapping[str, object] | None) -> pa.Table:
+        with _translated(sql):
+            if _major() >= 2:  # before 2.0 a relation with parameters runs at once and is slow to read
+                relation = self._connection.sql(sql, params=parameters) if parameters else self._connection.sql(sql)
+                return relation.to_arrow_table()
+            result = self._execute(sql, parameters)
+            return result.fetch_arrow_table()
+
+    def _interruptible(self, work: Callable[[], Any]) -> Any:  # Any: whatever the work gives
+        """Python runs signal handlers in the main thread only, and only between byte codes: keep it waiting, not busy."""
+        if threading.current_thread() is not threading.main_thread():
+            return work()
+        done = threading.Event()
+        outcome: list[Any] = []  # Any: a result, or the exception in a tuple
+
+        def worker() -> None:
+            try:
+                outcome.append(work())
+            except BaseException as exc:  # noqa: BLE001 - handed to the caller's thread as it is
+                outcome.append((exc,))
+            finally:
+                done.set()
+
+        thread = threading.Thread(target=worker, name="fledge-sql-query", daemon=True)
+        thread.start()
+        try:
+            done.wait()
+        except BaseException:
+            while not done.wait(_INTERRUPT_EVERY_S):  # an interrupt that comes before the query starts has no effect
+                self.interrupt()
+            raise
+        finally:
+            if done.is_set():
+                thread.join()
+        (result,) = outcome
+        if isinstance(result, tuple):
+            raise result[0]
+        return result
+
+
+def quoted(name: str) -> str:
+    """A name as a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def engine_version() -> str:
+    """The version of the installed duckdb package."""
+    import duckdb  # heavy; loaded when a query is first checked or run
+
+    return duckdb.__version__
+
+
+def open_cursor(settings: Settings = Settings()) -> Cursor:  # noqa: B008 - frozen
+    """A cursor on this process's database for these settings."""
+    return Cursor(_shared(settings).cursor())
+
+
+def open_private(settings: Settings, attached: Sequence[Attached]) -> Cursor:
+    """A cursor on a database of its own with these files attached; closing it closes the files.
+
+    A file that another process has locked is tried again a few times.
+    """
+    connection = _connect(settings)
+    try:
+        for one in attached:
+            _attach(connection, one)
+        for statement in _LOCKING:
+            connection.execute(statement)
+    except BaseException:
+        connection.close()
+        raise
+    return Cursor(connection)
+
+
+_pool: dict[tuple[int, Settings], duckdb.DuckDBPyConnection] = {}
+_pool_lock = threading.Lock()
+
+
+def _shared(settings: Settings) -> duckdb.DuckDBPyConnection:
+    # The key holds the process: after a fork the parent's databases are left alone, their threads do not exist here.
+    key = (os.getpid(), settings)
+    found = _pool.get(key)
+    if found is None:
+        with _pool_lock:
+            found = _pool.get(key)
+            if found is None:
+                found = _connect(settings)
+                for statement in _LOCKING:
+                    found.execute(statement)
+                _pool[key] = found
+    return found
+
+
+def _renew_lock() -> None:
+    global _pool_lock
+    _pool_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+@atexit.register
+def _close_all() -> None:
+    """Closing removes what was spilled to disk."""
+    for (process, _), connection in list(_pool.items()):
+        if process == os.getpid():
+            connection.close()
+
+
+def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
+    import duckdb  # heavy; loaded when a query is first checked or run
+
+    config: dict[str, Any] = dict(_SAFE)  # Any: str, bool and int, as duckdb takes them
+    config["temp_directory"] = str(Path(tempfile.gettempdir(), f"fledge-sql-{os.getpid()}-{uuid.uuid4().hex}"))
+    if settings.memory_limit_bytes is not None:
+        config["memory_limit"] = f"{settings.memory_limit_bytes}B"
+    if settings.threads is not None:
+        config["threads"] = settings.threads
+    if settings.temp_limit_bytes is not None:
+        config["max_temp_directory_size"] = f"{settings.temp_limit_bytes}B"
+    with _translated():
+        return duckdb.connect(":memory:", config=config)
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, one: Attached) -> None:
+    path = "'" + one.path.replace("'", "''") + "'"
+    statement = f"ATTACH {path} AS {quoted(one.alias)}" + ("" if one.writable else " (READ_ONLY)")
+    wait_s = LOCK_FIRST_WAIT_S
+    for attempt in range(1, LOCK_ATTEMPTS + 1):
+        try:
+            with _translated():
+                connection.execute(statement)
+            return
+        except EngineError as exc:
+            if "lock" not in exc.message.lower() or attempt == LOCK_ATTEMPTS:
+                raise
+        time.sleep(wait_s)
+        wait_s *= 2
+
+
+def _major() -> int:
+    return int(engine_version().split(".", 1)[0])
+
+
+@contextmanager
+def _translated(sql: str = "", skip: int = 0) -> Iterator[None]:
+    """duckdb's exceptions as EngineError; `skip` characters of `sql` were put before the author's."""
+    import duckdb  # heavy; loaded when a query is first checked or run
+
+    try:
+        yield
+    except duckdb.Error as exc:
+        raise _taken_apart(str(exc), type(exc).__name__, sql, skip) from exc
+
+
+def _taken_apart(text: str, class_name: str, sql: str, skip: int) -> EngineError:
+    _, brace, rest = text.partition("{")
+    try:
+        told: dict[str, str] = json.loads(brace + rest)
+    except json.JSONDecodeError:
+        told = {}
+    if "exception_message" not in told:
+        return EngineError(class_name.removesuffix("Exception"), text, None, (), "")
+    position = told.get("position")
+    place = None if not position else max(_characters(sql, int(position)) - skip, 0)
+    candidates = [name.strip() for name in told.get("candidates", "").split(",") if name.strip()]
+    return EngineError(told["exception_type"], told["exception_message"].strip(), place, candidates, told.get("name", ""))
+
+
+def _characters(sql: str, byte_position: int) -> int:
+    return len(sql.encode()[:byte_position].decode(errors="ignore"))
