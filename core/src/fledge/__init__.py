@@ -155,7 +155,7 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     for home, names in _HOMES.items():
         if name in names:
-            from importlib import import_module  # part of every interpreter's start-up, but not a name of this door
+            from importlib import import_module  # noqa: PLC0415 - not a name of this door
 
             value: object = getattr(import_module(home), name)
             globals()[name] = value

@@ -68,7 +68,8 @@ def warn_if_deprecated(task_name: str, message: str) -> None:
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables for the body and restore them after it. Runs that set some take turns: the environment
-    belongs to the process."""
+    belongs to the process.
+    """
     with _environment_lock:
         before = {name: os.environ.get(name) for name in variables}
         os.environ.update(variables)

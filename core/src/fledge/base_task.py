@@ -1,8 +1,10 @@
 """Task and PythonTask: from a call to literals, to `execute`, and back; and what a task tells serialization.
 
-A local call, a worker rank and a container run take one path, `dispatch_execute`: literals -> Python values -> `execute`
--> Python values -> literals. A task does not change when it is called or serialized.
+A local call, a worker rank and a container run take one path, `dispatch_execute`: literals -> Python values ->
+`execute` -> Python values -> literals. A task does not change when it is called or serialized.
 """
+
+# ruff: noqa: ARG002 - the signatures are the contract: a base method takes what its children need
 
 from __future__ import annotations
 
@@ -518,7 +520,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         return self.python_interface.compile(ctx.registry)
 
     def post_execute(self, user_params: ExecutionParameters | None, rval: Value) -> Value:
-        """Called after `execute`, with its result; may replace it, also by a ready LiteralMap, or raise IgnoreOutputs."""
+        """Called after `execute`; may replace its result, also by a ready LiteralMap, or raise IgnoreOutputs."""
         return rval
 
 

@@ -1,9 +1,9 @@
-"""One seam for every way a run is cut short: the task's timeout, Ctrl-C, SIGTERM, a database's interrupt, a rank launcher.
+"""One seam for every way a run is cut short: a task's timeout, Ctrl-C, SIGTERM, a database's interrupt, a launcher.
 
-A `Cancellation` belongs to one run. Whoever blocks in native code registers a callback (`on_cancel`); `limit` enforces a
-deadline: in the main thread with ITIMER_REAL (handler and timer of the surrounding code are restored), in other threads
-with an asynchronous exception. The deadline decides, never the type of the exception that surfaced: code that runs past
-it ends in TaskTimeoutError, whatever it raised or returned.
+A `Cancellation` belongs to one run. Whoever blocks in native code registers a callback (`on_cancel`); `limit` enforces
+a deadline: in the main thread with ITIMER_REAL (handler and timer of the surrounding code are restored), in other
+threads with an asynchronous exception. The deadline decides, never the type of the exception that surfaced: code that
+runs past it ends in TaskTimeoutError, whatever it raised or returned.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class Cancellation:
 
     __slots__ = ("_callbacks", "_lock", "cancelled", "deadline", "parent")
 
+    deadline: float | None
+
     def __init__(self, timeout_s: float | None = None, parent: Cancellation | None = None) -> None:
         own = None if timeout_s is None else time.monotonic() + timeout_s
         outer = parent.deadline if parent is not None else None
@@ -46,8 +48,11 @@ class Cancellation:
         self._lock = threading.Lock()
 
     def on_cancel(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback` once when the run is cut short, from any thread; at once if it already was. Returns the way to
-        take it back."""
+        """Call `callback` once when the run is cut short, from any thread; at once if it already was.
+
+        Returns:
+            The way to take it back.
+        """
         with self._lock:
             if not self.cancelled:
                 self._callbacks.append(callback)
@@ -67,7 +72,7 @@ class Cancellation:
         for callback in callbacks:
             try:
                 callback()
-            except Exception:  # a callback of a plugin: the others must still be called
+            except Exception:  # noqa: BLE001 - a callback of a plugin: the others must still be called
                 _log.exception("a cancel callback failed")
 
     @property
@@ -140,7 +145,7 @@ def _thread_alarm(cancellation: Cancellation, task_name: str) -> Iterator[None]:
         with lock:
             if not running:
                 return
-            _report(task_name, sys._current_frames().get(thread_id))
+            _report(task_name, sys._current_frames().get(thread_id))  # noqa: SLF001 - the documented way
             cancellation.cancel()
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), ctypes.py_object(_DeadlinePassed))
 

@@ -116,14 +116,14 @@ class PythonAutoContainerTask(PythonTask[T]):
         message.pod_spec.update(_merged_pod_spec(template, self._container(settings), settings))
         return message
 
-    def get_config(self, settings: SerializationSettings) -> Mapping[str, str] | None:
+    def get_config(self, settings: SerializationSettings) -> Mapping[str, str] | None:  # noqa: ARG002 - the hook's signature
         return (
             {PRIMARY_CONTAINER_KEY: self._pod_template.primary_container_name}
             if self._pod_template is not None
             else None
         )
 
-    def get_extended_resources(self, settings: SerializationSettings) -> tasks.ExtendedResources | None:
+    def get_extended_resources(self, settings: SerializationSettings) -> tasks.ExtendedResources | None:  # noqa: ARG002 - the hook's signature
         if self._accelerator is None and not self._shared_memory:
             return None
         message = idl.tasks.ExtendedResources()
@@ -133,7 +133,7 @@ class PythonAutoContainerTask(PythonTask[T]):
             message.gpu_accelerator.CopyFrom(self._accelerator)
         if self._shared_memory:
             message.shared_memory.mount_name = "flyte-shared-memory"
-            message.shared_memory.mount_path = "/dev/shm"
+            message.shared_memory.mount_path = "/dev/shm"  # noqa: S108 - where Linux keeps shared memory
             if isinstance(self._shared_memory, str):
                 message.shared_memory.size_limit = self._shared_memory
         return message
@@ -156,7 +156,7 @@ class PythonAutoContainerTask(PythonTask[T]):
 def container_args(
     task: PythonAutoContainerTask[Any], settings: SerializationSettings
 ) -> list[str]:  # Any: of any config
-    """`fledge-execute ... --resolver LOCATION -- LOADER ARGS`, behind `fledge-fast-execute ... --` for fast registration.
+    """`fledge-execute ... --resolver LOCATION -- ARGS`; for fast registration behind `fledge-fast-execute ... --`.
 
     Source: the platform replaces the templates; argument names as flytekit's entrypoint takes them.
     """
@@ -226,9 +226,7 @@ def _with_pod_fields(
 ) -> TaskMetadata | None:
     """Arguments of the task win over the same fields of its metadata; arguments not given change nothing."""
     given = {"pod_template_name": pod_template_name, "labels": labels, "annotations": annotations}
-    changes: dict[str, Any] = {
-        name: value for name, value in given.items() if value is not None
-    }  # Any: a type per field
+    changes: dict[str, Any] = {k: value for k, value in given.items() if value is not None}  # Any: a type per field
     return replace(metadata or TaskMetadata(), **changes) if changes else metadata
 
 

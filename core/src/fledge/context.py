@@ -26,7 +26,7 @@ from fledge.errors import FledgeError
 if TYPE_CHECKING:
     from fledge.decks import Deck
     from fledge.events import TaskEvent
-    from fledge.promise import CompilationState
+    from fledge.nodes import CompilationState
     from fledge.settings import LocalConfig, SerializationSettings
     from fledge.storage import LiveStore, StorageRouter
     from fledge.types.base import TypeRegistry
@@ -74,7 +74,7 @@ class Plugins(Protocol):
 class _Copyable:
     """Frozen after `__init__`; `with_` copies with changes. Fields live in `__dict__`: that copies in one step."""
 
-    def with_(self: C, **changes: Any) -> C:  # Any: each field has its own type
+    def with_(self: C, **changes: Any) -> C:  # noqa: PYI019 - Self is in typing from 3.11 on # Any: a type per field
         """A copy with these fields changed. TypeError for a name that is no field."""
         copy = object.__new__(type(self))
         fields = copy.__dict__
@@ -219,7 +219,7 @@ class ExecutionParameters(_Copyable):
             return attributes[name.upper()]
         known = ", ".join(sorted(attributes)) or "none"
         raise AttributeError(
-            f"the current context has no {name!r} (attributes set by the task type: {known}). Is it the right task type?"
+            f"the current context has no {name!r} (the task type set: {known}). Is it the right task type?"
         )
 
 
@@ -368,7 +368,7 @@ class FlyteContextManager:
 
 
 def _default_context() -> FlyteContext:
-    global _default
+    global _default  # noqa: PLW0603 - the process's one context, made under a lock
     if _default is None:
         with _default_lock:
             if _default is None:

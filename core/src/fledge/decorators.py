@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 
 from fledge.base_task import ALL_DECK_FIELDS, TaskResolverMixin
 from fledge.context import FlyteContextManager
-from fledge.decks import DeckField
 from fledge.errors import DefinitionError, UnknownConfigError
 from fledge.function import PythonFunctionTask
 from fledge.metadata import TaskMetadata
-from fledge.settings import Documentation, Image, PodTemplate, Resources, Secret
 
 if TYPE_CHECKING:
+    from fledge.decks import DeckField
     from fledge.idl import tasks
+    from fledge.settings import Documentation, Image, PodTemplate, Resources, Secret
 
 __all__ = ["task"]
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     class FunctionTask(PythonFunctionTask[Any], Generic[P, R]):  # Any: the config's type is no part of a call
         """What a type checker sees: a task that is called as its function is."""
 
-        task_function: Callable[P, R]  # type: ignore[assignment] # a property at run time
+        task_function: Callable[P, R]  # a property at run time
 
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
@@ -85,6 +85,7 @@ def task(
 
     Args:
         task_config: Picks the task class: the one that a plugin registered for its type.
+        **options: As above.
 
     Raises:
         DefinitionError: An annotation is missing, an option is unknown or does not fit.

@@ -14,9 +14,8 @@ __all__ = ["Docstring"]
 
 _FIELD = re.compile(r"^:(?:param|parameter|arg|argument|key|keyword)\s+(?:[^:]*\s)?\**(\w+)\s*:\s*(.*)$")
 _RETURNS_FIELD = re.compile(r"^:returns?\s*:\s*(.*)$")
-_GOOGLE = re.compile(
-    r"^(args|arguments|parameters|params|returns?|yields|raises|examples?|notes?|attributes|source)\s*:\s*$", re.I
-)
+_TITLES = "args|arguments|parameters|params|returns?|yields|raises|examples?|notes?|attributes|source"
+_GOOGLE = re.compile(rf"^({_TITLES})\s*:\s*$", re.IGNORECASE)
 _ENTRY = re.compile(r"^\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*:\s*(.*)$")
 _INPUTS = ("args", "arguments", "parameters", "params", "other parameters")
 

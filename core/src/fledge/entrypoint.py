@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fledge import idl
 from fledge.base_task import Task, TaskResolverMixin
@@ -40,7 +40,7 @@ _log = logging.getLogger("fledge.entrypoint")
 INPUTS_FILE, OUTPUTS_FILE, ERROR_FILE = "inputs.pb", "outputs.pb", "error.pb"
 
 
-class Terminated(FledgeError):
+class Terminated(FledgeError):  # noqa: N818 - names what happened, as KeyboardInterrupt does
     """The platform sent SIGTERM: the container is being taken away. Another attempt may succeed."""
 
     recoverable = True
@@ -105,7 +105,7 @@ def _run_and_report(ctx: FlyteContext, invocation: Invocation) -> bool:
     except IgnoreOutputs:
         _log.info("the task ignores its outputs: nothing is written")
         return False
-    except BaseException as exc:
+    except BaseException as exc:  # noqa: BLE001 - whatever ended the task goes into error.pb
         if _ignores(exc):
             return False
         error = exc
@@ -115,7 +115,7 @@ def _run_and_report(ctx: FlyteContext, invocation: Invocation) -> bool:
     if error is None:
         try:
             _write(ctx, invocation.output_prefix, files)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - a storage of any plugin
             error = exc
     if error is None:
         return False
@@ -195,7 +195,7 @@ def _write(ctx: FlyteContext, prefix: str, files: Mapping[str, bytes]) -> None:
 def _termination() -> Iterator[None]:
     """SIGTERM becomes an exception in the task, so that error.pb is written; the previous handler is restored."""
 
-    def on_term(signum: int, frame: object) -> None:
+    def on_term(*_: object) -> None:
         raise Terminated("the container was told to stop (SIGTERM)")
 
     previous = signal.signal(signal.SIGTERM, on_term)
@@ -280,7 +280,7 @@ def fast_main(argv: Sequence[str] | None = None) -> NoReturn:
         command[at:at] = ["--dynamic-addl-distro", given.additional_distribution, "--dynamic-dest-dir", folder]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))}
     process = subprocess.Popen(command, env=env)
-    signal.signal(signal.SIGTERM, lambda signum, frame: process.send_signal(signum))
+    signal.signal(signal.SIGTERM, lambda signum, _: process.send_signal(signum))
     sys.exit(process.wait())
 
 
@@ -292,9 +292,8 @@ def _unpack(uri: str, folder: str) -> None:
         try:
             with tarfile.open(path) as archive:
                 # the "data" filter refuses members that would land outside; older patch releases of 3.10 lack it
-                archive.extractall(folder, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(
-                    folder
-                )
+                options: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Any: as extractall takes
+                archive.extractall(folder, **options)  # noqa: S202 - filtered above
         except tarfile.TarError as exc:
             raise NonRecoverableError(f"{uri} is not a tar archive of code: {exc}") from exc
 

@@ -48,7 +48,7 @@ __all__ = [
 
 
 class IgnoreOutputs(Exception):  # noqa: N818 - a signal, not an error; the name is part of the base-task API
-    """Raised by a task to say that its outputs can be safely ignored, as the non-leader ranks of a multi-rank task do."""
+    """Raised by a task whose outputs can be safely ignored, as the non-leader ranks of a multi-rank task do."""
 
 
 class FledgeError(Exception):
@@ -113,7 +113,7 @@ class UnknownConfigError(DefinitionError):
 
 
 class ClaimConflictError(DefinitionError):
-    """Two plugins claim one thing (a config type, a Python type, a storage scheme). Fields: `thing`, `first`, `second`."""
+    """Two plugins claim one config type, Python type or storage scheme. Fields: `thing`, `first`, `second`."""
 
     def __init__(self, thing: str, first: str, second: str) -> None:
         super().__init__(
@@ -247,7 +247,7 @@ class ContributionConflictError(SerializationError):
 
 
 class TargetConflictError(SerializationError):
-    """A template may have one target only: container, k8s_pod or sql. Fields: `task_name`, `targets` (target -> who)."""
+    """A template has one target: container, k8s_pod or sql. Fields: `task_name`, `targets` (target -> who)."""
 
     def __init__(self, task_name: str, targets: Mapping[str, str]) -> None:
         listed = ", ".join(f"{target} (set by {who})" for target, who in targets.items())
@@ -310,7 +310,7 @@ def short_repr(value: object, limit: int = 80) -> str:
     """`repr` cut to `limit` characters, safe for objects whose own repr raises."""
     try:
         text = repr(value)
-    except Exception as exc:  # a user's repr may raise anything; the message must still be made
+    except Exception as exc:  # noqa: BLE001 - a user's repr may raise anything; the message must still be made
         text = f"<unprintable {type(value).__name__}: {type(exc).__name__}>"
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
@@ -325,7 +325,7 @@ def type_name(python_type: object) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` when a known name is close to `word`, else an empty string."""
-    from difflib import get_close_matches  # only errors need it, and it imports re
+    from difflib import get_close_matches  # noqa: PLC0415 - only errors need it, and it imports re
 
     found = get_close_matches(word, list(known), n=1)
     return f"; did you mean {found[0]!r}?" if found else ""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import inspect
 import threading
 from collections.abc import Callable, Coroutine
+from html import escape
 from typing import Any
 
 from fledge.base_task import T, Value
@@ -130,8 +132,7 @@ def _refuse_duplicate(name: str, function: Callable[..., Value]) -> None:
 
 def _finish(coroutine: Coroutine[Any, Any, Value]) -> Value:  # Any: a coroutine's send type is of no interest
     """Run a coroutine to its end, also when this thread already runs an event loop: then in a thread of its own."""
-    import asyncio  # only coroutines need it, and it costs more than the rest of this file
-    import contextvars
+    import asyncio  # noqa: PLC0415 - only coroutines need it, and it costs more than the rest of this file
 
     try:
         asyncio.get_running_loop()
@@ -144,7 +145,7 @@ def _finish(coroutine: Coroutine[Any, Any, Value]) -> Value:  # Any: a coroutine
     def run() -> None:
         try:
             outcome.append(context.run(asyncio.run, coroutine))
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - handed to the calling thread
             errors.append(exc)
 
     thread = threading.Thread(target=run)
@@ -156,8 +157,6 @@ def _finish(coroutine: Coroutine[Any, Any, Value]) -> Value:  # Any: a coroutine
 
 
 def _source_html(function: Callable[..., Value]) -> str:
-    from html import escape
-
     try:
         return f"<pre>{escape(inspect.getsource(function))}</pre>"
     except (OSError, TypeError):

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from flyteidl.admin import description_entity_pb2 as admin_description
     from flyteidl.admin import task_pb2 as admin_task
     from flyteidl.core import (
         artifact_id_pb2 as artifact_id,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 _MODULES = {
+    "admin_description": "flyteidl.admin.description_entity_pb2",
     "admin_task": "flyteidl.admin.task_pb2",
     "admin_workflow": "flyteidl.admin.workflow_pb2",
     "artifact_id": "flyteidl.core.artifact_id_pb2",

@@ -1,4 +1,4 @@
-"""A task's inputs and outputs by name: from a Python signature, to the TypedInterface message, and how a call binds to it."""
+"""A task's inputs and outputs by name: from a signature, to the TypedInterface message, and how a call binds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Interface:
     """Python names and types of a task's inputs and outputs, in declared order.
 
     Args:
-        inputs: Name -> type, or name -> (type, default). A default of None counts as no default for `inputs_with_defaults`.
+        inputs: Name -> type, or name -> (type, default). For `inputs_with_defaults` a default of None is no default.
         outputs: Name -> type.
         output_tuple_name: Class name of the tuple that holds the outputs.
         docstring: What the docstring says about task, inputs and outputs.
@@ -108,10 +108,10 @@ class Interface:
     def output_tuple(self) -> type:
         """The named tuple of the outputs: its class name is `output_tuple_name`."""
         if self._output_tuple is None:
-            from collections import namedtuple  # made once, when several outputs are first packed
+            from collections import namedtuple  # noqa: PLC0415 - made once, when several outputs are first packed
 
-            made = namedtuple(self._output_tuple_name or DEFAULT_TUPLE_NAME, list(self._outputs))  # type: ignore[misc] # dynamic by nature
-            self._output_tuple = made
+            name = self._output_tuple_name or DEFAULT_TUPLE_NAME
+            self._output_tuple = namedtuple(name, list(self._outputs))  # type: ignore[misc]  # noqa: PYI024 - dynamic by nature
         return self._output_tuple
 
     @property
@@ -248,8 +248,8 @@ def fill_map(
 def interface_of(function: Callable[..., object], task_name: str) -> Interface:
     """The interface a function's signature declares.
 
-    A NamedTuple return names the outputs; a plain tuple of several types gives o0, o1, ...; one type gives o0; no return
-    annotation or None gives no outputs.
+    A NamedTuple return names the outputs; a plain tuple of several types gives o0, o1, ...; one type gives o0; no
+    return annotation or None gives no outputs.
 
     Raises:
         DefinitionError: A parameter has no annotation, or is of a kind that cannot be given by name.
@@ -264,7 +264,8 @@ def interface_of(function: Callable[..., object], task_name: str) -> Interface:
             )
         if name not in hints:
             raise DefinitionError(
-                f"task {task_name}: parameter {name!r} has no annotation. Write its type: def {function.__name__}({name}: int, ...)"
+                f"task {task_name}: parameter {name!r} has no annotation. "
+                f"Write its type: def {function.__name__}({name}: int, ...)"
             )
         default = parameter.default
         inputs[name] = hints[name] if default is parameter.empty else (hints[name], default)
@@ -277,19 +278,20 @@ def _outputs_of(returned: Native, task_name: str) -> tuple[dict[str, Native], st
         return {}, None
     if isinstance(returned, type) and issubclass(returned, tuple) and hasattr(returned, "_fields"):
         return typing.get_type_hints(returned, include_extras=True), returned.__name__
-    if typing.get_origin(returned) is tuple:
+    origin: object = typing.get_origin(returned)
+    if origin is tuple:
         kinds = typing.get_args(returned)
         if Ellipsis in kinds or len(kinds) < 2:
             raise DefinitionError(
-                f"task {task_name}: {type_name(returned)} is not a set of outputs. Write list[...] for many values of one type, "
-                "or tuple[A, B] or a NamedTuple for several outputs"
+                f"task {task_name}: {type_name(returned)} is not a set of outputs. Write list[...] for many values "
+                "of one type, or tuple[A, B] or a NamedTuple for several outputs"
             )
         return {f"o{number}": kind for number, kind in enumerate(kinds)}, None
     return {"o0": returned}, None
 
 
 def _hints(function: Callable[..., object], task_name: str) -> dict[str, Native]:
-    """Evaluated annotations. Unlike `typing.get_type_hints`, a default of None does not change the type on Python 3.10."""
+    """Evaluated annotations. Unlike `typing.get_type_hints`, a default of None never changes the type (3.10 does)."""
     function = inspect.unwrap(function)
     annotations = dict(getattr(function, "__annotations__", {}))
     namespace = _namespace(function)

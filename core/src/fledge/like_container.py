@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fledge import idl
-from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContextManager
-from fledge.entrypoint import DECK_FILE, ERROR_FILE, INPUTS_FILE, OUTPUTS_FILE
+from fledge.decks import DECK_FILE
+from fledge.entrypoint import INPUTS_FILE, OUTPUTS_FILE
 from fledge.errors import FledgeError
 from fledge.settings import SerializationSettings
 from fledge.storage import LiveStore, materialize
 
 if TYPE_CHECKING:
+    from fledge.container import PythonAutoContainerTask
     from fledge.idl import errors, literals
 
 __all__ = ["ContainerRun", "run_like_container", "write_inputs"]
@@ -65,8 +66,10 @@ def run_like_container(
     """Run the task's own command line with the platform's templates filled in.
 
     Args:
+        task: Needs a container, which also means: a module variable holds it.
         inputs: Values by name, or a ready inputs.pb.
         folder: Receives inputs.pb, `out/` and `raw/`.
+        settings: What the command line is made from; the defaults will do.
         env: Added to this process's environment, over the task's own.
 
     Raises:
@@ -107,5 +110,4 @@ def _read(out: Path) -> tuple[literals.LiteralMap | None, errors.ErrorDocument |
     for path in sorted(out.glob("error*.pb")) if out.is_dir() else ():
         error = idl.errors.ErrorDocument.FromString(path.read_bytes())
         break
-    assert ERROR_FILE.startswith("error")
     return outputs, error

@@ -46,7 +46,7 @@ class NodeOutput:
 
 
 class Promise:
-    """An output that will exist: `var` is its name, `val` its literal once it is ready, `ref` the node output until then."""
+    """An output that will exist: `var` is its name, `val` its literal once ready, `ref` the node output until then."""
 
     __slots__ = ("_ref", "_val", "attr_path", "var")
 
@@ -165,7 +165,7 @@ class VoidPromise:
             f"task {self.task_name} has no outputs, so there is no value to use. Declare a return type"
         )
 
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse  # type: ignore[assignment] # every use as a value is refused
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse  # every use as a value is refused
     __and__ = __or__ = __add__ = __mod__ = __xor__ = __bool__ = __iter__ = _refuse
     __hash__ = None  # type: ignore[assignment] # nothing can be looked up by it
 

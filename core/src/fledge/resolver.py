@@ -1,4 +1,6 @@
-"""How a container finds its task again: by module and attribute, by index in a class's list, or by a resolver of yours."""
+"""How a container finds its task again: by module and attribute, by index in a list, or by a resolver of yours."""
+
+# ruff: noqa: ARG002 - the signatures of TaskResolverMixin
 
 from __future__ import annotations
 
@@ -74,7 +76,7 @@ class ClassBasedResolver(TrackedInstance, TaskResolverMixin):
     def location(self) -> str:
         return f"{self.instantiated_in}.{self.lhs}"
 
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override] # the API has a property in one base and a method in the other
         return type(self).__name__
 
     def add(self, t: Task) -> None:
@@ -98,7 +100,7 @@ class ClassBasedResolver(TrackedInstance, TaskResolverMixin):
 
 
 def load_object(module_name: str, attribute: str, loader_args: list[str] | None = None) -> object:
-    """Import a module (once: the running script counts) and follow a dotted attribute. TaskLoadError says what failed."""
+    """Import a module (once: the running script counts) and follow a dotted attribute. TaskLoadError: what failed."""
     args = loader_args or [module_name, attribute]
     try:
         found: object = import_module_once(module_name)

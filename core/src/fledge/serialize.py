@@ -33,7 +33,7 @@ class Contributors(Protocol):
 
 @dataclass(frozen=True)
 class Explanation:
-    """Who set what: `origins` maps a field of the template (`custom.workers`, `container`) to "the task" or a plugin."""
+    """Who set what: `origins` maps a field (`custom.workers`, `container`) to "the task" or a plugin's name."""
 
     task_name: str
     template: tasks.TaskTemplate
@@ -60,7 +60,7 @@ def task_spec(task: Task, settings: SerializationSettings) -> admin_task.TaskSpe
         spec.description.short_description = docs.short_description or ""
         if docs.long_description:
             spec.description.long_description.value = docs.long_description
-            spec.description.long_description.format = 3  # DESCRIPTION_FORMAT_RST
+            spec.description.long_description.format = idl.admin_description.DescriptionFormat.DESCRIPTION_FORMAT_RST
         if docs.source_code:
             spec.description.source_code.link = docs.source_code
     return spec

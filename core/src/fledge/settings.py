@@ -58,7 +58,7 @@ class Resources:
             for one in value if isinstance(value, tuple) else (value,):
                 if isinstance(one, bool) or (one is not None and not _QUANTITY.match(str(one))):
                     raise DefinitionError(
-                        f"Resources({name}={value!r}): not a Kubernetes quantity. Write e.g. cpu='500m', mem='1Gi', gpu=1"
+                        f"Resources({name}={value!r}): not a Kubernetes quantity. E.g. cpu='500m', mem='1Gi', gpu=1"
                     )
 
     def split(self) -> tuple[Resources, Resources]:
@@ -191,7 +191,7 @@ class Secret:
             raise DefinitionError("Secret(): name a group, a key or both")
 
     def to_message(self) -> security.Secret:
-        from fledge.idl import security as messages  # the door loads protobuf
+        from fledge.idl import security as messages  # noqa: PLC0415 - the door loads protobuf
 
         return messages.Secret(
             group=self.group or "",

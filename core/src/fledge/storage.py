@@ -1,8 +1,8 @@
 """Bytes at a URI: the `Storage` protocol, local files, and the router that picks a storage by scheme.
 
 Core knows local files. Every other scheme (`s3://`, `gs://`, ...) comes from a plugin, as a factory that is called when
-the scheme is first used. Values that live only inside one local run (Arrow tables between two tasks) sit in the router's
-`LiveStore` under `fledge-live:///<uuid>`; `materialize` writes them out before anything leaves the process.
+the scheme is first used. Values that live only inside one local run (Arrow tables between two tasks) sit in the
+router's `LiveStore` under `fledge-live:///<uuid>`; `materialize` writes them out before anything leaves the process.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class LocalStorage:
 
     def write(self, uri: str, data: bytes) -> None:
         path = _path(uri)
-        with _replacing(path, uri) as partial:
+        with _Replacing(path, uri) as partial:
             partial.write_bytes(data)
 
     def get(self, uri: str, to_path: str) -> None:
@@ -86,7 +86,7 @@ class LocalStorage:
         _copy(Path(from_path), _path(uri), uri)
 
 
-class _replacing:
+class _Replacing:
     """A name beside `path` to write to; renamed over it on success, removed on failure."""
 
     def __init__(self, path: Path, uri: str) -> None:
@@ -117,7 +117,7 @@ class _replacing:
 def _copy(source: Path, target: Path, uri: str) -> None:
     if not source.exists():
         raise StorageError(str(source), "does not exist")
-    with _replacing(target, uri) as partial:
+    with _Replacing(target, uri) as partial:
         if source.is_dir():
             shutil.copytree(source, partial)
         else:
@@ -132,7 +132,7 @@ def _remove(path: Path) -> None:
 
 
 class LiveStore:
-    """Values of one outermost run, by URI, each with the function that writes it out when it has to leave the process."""
+    """Values of one outermost run, by URI, each with the function that writes it out when it leaves the process."""
 
     def __init__(self) -> None:
         self._values: dict[str, tuple[object, Callable[[object, str], None]]] = {}

@@ -61,7 +61,7 @@ class TrackedInstance:
 
 
 def _module_frame() -> FrameType | None:
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.currentframe would cost an import
     while frame is not None and frame.f_code.co_name != "<module>":
         frame = frame.f_back
     return frame

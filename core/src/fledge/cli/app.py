@@ -17,7 +17,9 @@ from typing import NoReturn
 import click
 
 from fledge._version import __version__
+from fledge.cli.doctor_command import doctor_command
 from fledge.cli.inspect_commands import explain_command, plugins_command, template_command
+from fledge.cli.new_plugin_command import new_plugin_command
 from fledge.cli.run_command import run_command
 from fledge.errors import FledgeError, IgnoreOutputs, origin_of
 from fledge.settings import LocalConfig
@@ -33,7 +35,7 @@ def app() -> None:
     """Write a task, run it for real on your own machine, ship the identical thing to Flyte."""
 
 
-for command in (run_command, template_command, explain_command, plugins_command):
+for command in (run_command, template_command, explain_command, plugins_command, doctor_command, new_plugin_command):
     app.add_command(command)
 
 
@@ -55,13 +57,13 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except IgnoreOutputs as exc:
         click.echo(f"the task ignored its outputs: {exc}", err=True)
         sys.exit(0)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - the end of every error: it becomes an exit code
         _show(exc)
         sys.exit(1 if origin_of(exc) == "USER" else 3)
     sys.exit(0)
 
 
-def _on_term(signum: int, frame: object) -> NoReturn:
+def _on_term(*_: object) -> NoReturn:
     sys.exit(143)
 
 

@@ -53,11 +53,10 @@ def template_command(target: str, form: str, spec: bool, out: Path | None, **set
     task = load_target(target)
     make = task_spec if spec else task_template
     message = make(task, _settings(**settings))
-    data = {
-        "json": lambda: (canonical_json(message) + "\n").encode(),
-        "text": lambda: idl.text_format.MessageToString(message).encode(),
-        "binpb": lambda: idl.deterministic_bytes(message),
-    }[form]()
+    if form == "binpb":
+        data = idl.deterministic_bytes(message)
+    else:
+        data = (idl.text_format.MessageToString(message) if form == "text" else canonical_json(message) + "\n").encode()
     if out is not None:
         FlyteContextManager.current_context().storage.write(str(out), data)
     else:
@@ -88,7 +87,7 @@ def plugins_command(as_json: bool) -> None:
     """List the installed plugins, their hooks and their state."""
     manager = cast("PluginManager", FlyteContextManager.current_context().plugins)
     manager.load()
-    rows = [
+    rows: list[dict[str, Any]] = [  # Any: JSON
         {
             "name": state.plugin.name,
             "distribution": state.plugin.distribution,

@@ -10,16 +10,18 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fledge import idl
-from fledge.base_task import PythonTask
-from fledge.context import FlyteContext
 from fledge.docstrings import Docstring
 from fledge.errors import FledgeError, type_name
 from fledge.promise import Promise
+
+if TYPE_CHECKING:
+    from fledge.base_task import PythonTask
+    from fledge.context import FlyteContext
 
 __all__ = ["input_options", "parse_value"]
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fledge import idl
-from fledge.base_task import PythonTask
 from fledge.cli.options import input_options
 from fledge.cli.targets import load_target
 from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContextManager
 from fledge.like_container import run_like_container
+
+if TYPE_CHECKING:
+    from fledge.base_task import PythonTask
 
 __all__ = ["run_command"]
 

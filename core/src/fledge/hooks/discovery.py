@@ -1,7 +1,7 @@
 """Which plugins are installed: read from entry-point metadata only, nothing is imported.
 
-The folders of `sys.path` are scanned for `*.dist-info/entry_points.txt`; importlib.metadata, which costs far more, serves
-the other path entries (zip files, custom finders).
+The folders of `sys.path` are scanned for `*.dist-info/entry_points.txt`; importlib.metadata, which costs far more,
+serves the other path entries (zip files, custom finders).
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _parse(text: str, distribution: str, version: str) -> Iterator[InstalledPlug
 def _elsewhere(entry: str) -> Iterator[InstalledPlugin]:
     if not os.path.exists(entry):
         return
-    from importlib.metadata import distributions  # expensive, and rarely needed
+    from importlib.metadata import distributions  # noqa: PLC0415 - expensive, and rarely needed
 
     for distribution in distributions(path=[entry]):
         name = distribution.metadata["Name"].lower().replace("_", "-")

@@ -8,13 +8,17 @@ import signal
 import sys
 import threading
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pluggy
+from pluggy._hooks import varnames
 
 from fledge.errors import HookApiError, PluginLoadError
 from fledge.hooks import spec
-from fledge.hooks.discovery import InstalledPlugin
+
+if TYPE_CHECKING:
+    import pluggy
+
+    from fledge.hooks.discovery import InstalledPlugin
 
 __all__ = ["HOOK_NAMES", "check_hooks", "import_hooks"]
 
@@ -86,7 +90,8 @@ def check_hooks(plugin: str, module: object, manager: pluggy.PluginManager) -> N
         side = "a newer fledge" if isinstance(api, int) and api > spec.HOOK_API else "an older fledge"
         raise HookApiError(
             plugin,
-            f"it was written for hook API {api}; this fledge has {spec.HOOK_API}. Install {side} or another version of the plugin",
+            f"it was written for hook API {api}; this fledge has {spec.HOOK_API}. "
+            f"Install {side} or another version of the plugin",
         )
     for name in dir(module):
         options: dict[str, Any] | None = manager.parse_hookimpl_opts(module, name)  # type: ignore[assignment] # a TypedDict # Any: flags of pluggy
@@ -102,10 +107,10 @@ def check_hooks(plugin: str, module: object, manager: pluggy.PluginManager) -> N
             )
         wrong = _unknown_arguments(getattr(module, name), getattr(spec, hook))
         if wrong:
-            takes = ", ".join(pluggy._hooks.varnames(getattr(spec, hook))[0])
+            takes = ", ".join(varnames(getattr(spec, hook))[0])
             raise HookApiError(plugin, f"{name}() takes {', '.join(wrong)}; the hook gives {takes}")
 
 
 def _unknown_arguments(implementation: Any, specification: Any) -> list[str]:  # Any: functions of any signature
-    given = pluggy._hooks.varnames(specification)[0]
-    return [name for name in pluggy._hooks.varnames(implementation)[0] if name not in given]
+    given = varnames(specification)[0]
+    return [name for name in varnames(implementation)[0] if name not in given]

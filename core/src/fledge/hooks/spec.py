@@ -67,12 +67,12 @@ def register_storage(register: Callable[[str, Callable[[], Storage]], None]) -> 
 
 
 @hookspec
-def get_custom(task: Task, settings: SerializationSettings) -> Mapping[str, JSON] | None:  # type: ignore[empty-body] # a spec
+def get_custom(task: Task, settings: SerializationSettings) -> Mapping[str, JSON] | None:
     """Keys for `TaskTemplate.custom`, merged with the task's own and every other plugin's."""
 
 
 @hookspec
-def get_config(task: Task, settings: SerializationSettings) -> Mapping[str, str] | None:  # type: ignore[empty-body] # a spec
+def get_config(task: Task, settings: SerializationSettings) -> Mapping[str, str] | None:
     """Keys for `TaskTemplate.config`, merged with the task's own and every other plugin's."""
 
 
@@ -80,26 +80,24 @@ def get_config(task: Task, settings: SerializationSettings) -> Mapping[str, str]
 
 
 @hookspec
-def get_sql(task: Task, settings: SerializationSettings, own: tasks.Sql | None) -> tasks.Sql | None:  # type: ignore[empty-body] # a spec
+def get_sql(task: Task, settings: SerializationSettings, own: tasks.Sql | None) -> tasks.Sql | None:
     """The statement that a hosted engine runs, in place of the task's own."""
 
 
 @hookspec
-def get_container(  # type: ignore[empty-body] # a spec
-    task: Task, settings: SerializationSettings, own: tasks.Container | None
-) -> tasks.Container | None:
+def get_container(task: Task, settings: SerializationSettings, own: tasks.Container | None) -> tasks.Container | None:
     """The container, in place of the task's own."""
 
 
 @hookspec
-def get_k8s_pod(  # type: ignore[empty-body] # a spec
+def get_k8s_pod(
     task: Task, settings: SerializationSettings, own: tasks.K8sPod | None, container: tasks.Container | None
 ) -> tasks.K8sPod | None:
     """The pod, in place of the task's own; an answer also replaces the container, which is handed in to build on."""
 
 
 @hookspec
-def get_extended_resources(  # type: ignore[empty-body] # a spec
+def get_extended_resources(
     task: Task, settings: SerializationSettings, own: tasks.ExtendedResources | None
 ) -> tasks.ExtendedResources | None:
     """Accelerators and shared memory, in place of the task's own."""
@@ -117,5 +115,5 @@ def task_event(event: TaskEvent) -> None:
 
 
 @hookspec
-def render(value: object, python_type: type) -> str | None:  # type: ignore[empty-body] # a spec
+def render(value: object, python_type: type) -> str | None:
     """HTML for one value in a deck; None: not mine. An exception falls back to the value's repr."""
