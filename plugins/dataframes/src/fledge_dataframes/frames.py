@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,10 +18,12 @@ from fledge.errors import LiveValueError, StorageError
 from fledge.storage import LIVE_SCHEME, scheme_of
 from fledge.types.mismatch import Mismatch
 from fledge_dataframes.columns import Declared, refuse_doubles, refuse_unstorable
+from fledge_dataframes.errors import ColumnMismatch
 from fledge_dataframes.libraries import BY_PUBLIC_NAME, TABLE, Frame, Library, is_frame, library_of, to_arrow
 from fledge_dataframes.parquet import ParquetFolder, write_parquet
 
 if TYPE_CHECKING:
+    from fledge.idl import literals
     from fledge.storage import StorageRouter
 
 __all__ = ["read_frame", "write_frame"]
@@ -46,8 +49,8 @@ class _LiveFrame:
         write_parquet(self.table(), path)
 
 
-def write_frame(value: Frame, cls: type, declared: Declared, storage: StorageRouter) -> str:
-    """Keep a frame alive, or write it where there is no live store; returns its URI.
+def write_frame(value: Frame, cls: type, declared: Declared, storage: StorageRouter, uri: str = "") -> str:
+    """Keep a frame alive, or write it: to `uri` when one is given, else where there is no live store. Returns its URI.
 
     Raises:
         Mismatch: It is no frame (`cls` was expected).
@@ -56,58 +59,74 @@ def write_frame(value: Frame, cls: type, declared: Declared, storage: StorageRou
     """
     if not is_frame(value):
         raise Mismatch(cls, value, "frames of pyarrow, pandas, polars and what else has __arrow_c_stream__ fit")
-    if storage.live is None and _is_reader(value):
-        return _store(_checked_stream(value, declared), storage)
+    live = None if uri else storage.live
+    if live is None and _is_reader(value):
+        return _store(_checked_stream(value, declared), storage, uri)
     library = library_of(type(value))
     table = None
     if library is None or not (declared.is_plain and library.is_sound(value)):
         table = declared.fit(to_arrow(value))
         refuse_unstorable(table.schema, table.num_rows)
-    if storage.live is None:
-        return _store(to_arrow(value) if table is None else table, storage)
+    if live is None:
+        return _store(to_arrow(value) if table is None else table, storage, uri)
     if library is None or library is TABLE or not library.keeps:
         kept = _LiveFrame(table, TABLE, table)
     else:
         kept = _LiveFrame(library.snapshot(value), library, table)
-    return storage.live.put(kept, _write_live)
+    return live.put(kept, _write_live)
 
 
 def _write_live(kept: Any, path: str) -> None:  # Any: the live store holds values of any kind
     kept.write(path)
 
 
-def read_frame(uri: str, format_: str, class_name: str, declared: Declared, storage: StorageRouter) -> Frame:
-    """The frame at a URI as the wanted class ("pandas.DataFrame"), with the declared columns only.
+def read_frame(
+    dataset: literals.StructuredDataset, class_name: str, declared: Declared, storage: StorageRouter
+) -> Frame:
+    """The frame of a dataset as the wanted class ("pandas.DataFrame"), with the declared columns only.
+
+    Where the reader declares none, those that the writer declared are read.
 
     Raises:
         ColumnMismatch: A declared column is missing or of another type.
         StorageError: There is nothing, or no parquet.
         LiveValueError: The frame lived in a run that has ended.
     """
-    wanted = BY_PUBLIC_NAME[class_name]
+    wanted, kind, uri = BY_PUBLIC_NAME[class_name], dataset.metadata.structured_dataset_type, dataset.uri
+    stored = [column.name for column in kind.columns] if declared.is_plain else []
     if scheme_of(uri) == LIVE_SCHEME:
-        return _read_live(uri, wanted, declared, storage)
+        return _read_live(uri, wanted, declared, stored, storage)
+    format_ = kind.format
     if format_ not in ("", "parquet"):
         raise StorageError(uri, f"is stored as {format_}; only parquet is read. Write it as parquet")
     folder = ParquetFolder(storage.local_path(uri), uri)
-    names = declared.names(folder.schema) + _index_of(folder.schema, wanted)
-    names = list(dict.fromkeys(names))
+    names = _names(declared, stored, folder.schema, wanted)
     if wanted.is_stream:
         return _fit_stream(folder.stream(names), declared)
     return wanted.from_arrow(declared.fit(folder.read(names)))
 
 
-def _read_live(uri: str, wanted: Library, declared: Declared, storage: StorageRouter) -> Frame:
+def _read_live(uri: str, wanted: Library, declared: Declared, stored: Sequence[str], storage: StorageRouter) -> Frame:
     if storage.live is None:
         raise LiveValueError(uri, "this frame lived in a local run, which this place is no part of. Write it out first")
     kept = storage.live.get(uri)
     if not isinstance(kept, _LiveFrame):
         raise LiveValueError(uri, f"holds no frame but a {type(kept).__name__}")
-    if kept.library is wanted and declared.is_plain:
+    if kept.library is wanted and declared.is_plain and not stored:
         return kept.frame()
     table = kept.table()
-    names = list(dict.fromkeys(declared.names(table.schema) + _index_of(table.schema, wanted)))
+    names = _names(declared, stored, table.schema, wanted)
     return wanted.from_arrow(declared.fit(table if names == table.column_names else table.select(names)))
+
+
+def _names(declared: Declared, stored: Sequence[str], found: pa.Schema, wanted: Library) -> list[str]:
+    names = declared.names(found)
+    if stored:
+        names = [name if name in found.names else name.partition(".")[0] for name in stored]
+        for name in names:
+            if name not in found.names:
+                raise ColumnMismatch(name, "what its writer declared", "no such column")
+    return list(dict.fromkeys([*names, *_index_of(found, wanted)]))
 
 
 def _index_of(schema: pa.Schema, wanted: Library) -> list[str]:
@@ -139,8 +158,8 @@ def _fit_stream(reader: pa.RecordBatchReader, declared: Declared) -> pa.RecordBa
     return pa.RecordBatchReader.from_batches(schema, batches)
 
 
-def _store(data: pa.Table | pa.RecordBatchReader, storage: StorageRouter) -> str:
-    uri = storage.new_uri()
+def _store(data: pa.Table | pa.RecordBatchReader, storage: StorageRouter, uri: str) -> str:
+    uri = uri or storage.new_uri()
     if scheme_of(uri) in ("", "file"):
         write_parquet(data, storage.local_path(uri))
         return uri

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fledge.hooks import hookimpl
-from fledge_dataframes.transformer import FRAME_CLASSES, FrameTransformer
+from fledge_dataframes.transformer import FRAME_CLASSES, DatasetTransformer, FrameTransformer
 
 if TYPE_CHECKING:
     from fledge.types.base import TypeTransformer
@@ -18,6 +18,7 @@ HOOK_API = 1
 
 @hookimpl
 def register_types(register: Callable[[TypeTransformer[Any]], None]) -> None:  # Any: of any Python type
-    """`pa.Table`, `pd.DataFrame`, `pl.DataFrame` and their kin become StructuredDataset literals."""
+    """`pa.Table`, `pd.DataFrame`, `pl.DataFrame` and their kin and handles become StructuredDataset literals."""
+    register(DatasetTransformer())
     for name in FRAME_CLASSES:
         register(FrameTransformer(name))

@@ -76,17 +76,18 @@ class ParquetFolder:
             self._dataset: ds.FileSystemDataset = ds.dataset(path, format="parquet", partitioning="hive")
         if not self._dataset.files:
             raise StorageError(uri, "holds no parquet file")
-        self.schema: pa.Schema = self._dataset.schema
+        with self._named():
+            self.schema: pa.Schema = self._written_schema()
 
     def read(self, columns: Sequence[str]) -> pa.Table:
         """These columns, in this order, with the Arrow types they had before they were written."""
         with self._named():
             table = self._dataset.to_table(columns=self._projection(columns))
-        return _cast(table, self._written_schema(columns))
+        return _cast(table, self._schema_of(columns))
 
     def stream(self, columns: Sequence[str]) -> pa.RecordBatchReader:
         """The same, batch by batch: a table larger than memory passes through."""
-        schema = self._written_schema(columns)
+        schema = self._schema_of(columns)
         batches = self._dataset.to_batches(columns=self._projection(columns))
 
         def restored() -> Iterator[pa.RecordBatch]:
@@ -96,19 +97,22 @@ class ParquetFolder:
 
         return pa.RecordBatchReader.from_batches(schema, restored())
 
+    def _schema_of(self, columns: Sequence[str]) -> pa.Schema:
+        return pa.schema([self.schema.field(name) for name in columns], metadata=self.schema.metadata)
+
     def _projection(self, columns: Sequence[str]) -> dict[str, ds.Expression]:
         """By field, not by name: a name with a dot in it would be taken for a path into a struct."""
         return {name: ds.field(name) for name in columns}
 
-    def _written_schema(self, columns: Sequence[str]) -> pa.Schema:
-        """Types as they were before parquet, which has no seconds, no date64 and no such thing as schema metadata."""
-        fragment = next(iter(self._dataset.get_fragments()))
-        stored = (fragment.metadata.metadata or {}).get(_ARROW_SCHEMA)
-        fields = {field.name: field for field in self.schema}
-        if stored is not None:
-            written = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(stored)))
-            fields |= {field.name: field for field in written if _is_restorable(field, fields.get(field.name))}
-        return pa.schema([fields[name] for name in columns], metadata=self.schema.metadata)
+    def _written_schema(self) -> pa.Schema:
+        """Types as they were before parquet, which has no seconds and no date64."""
+        found = self._dataset.schema
+        stored = (next(self._dataset.get_fragments()).metadata.metadata or {}).get(_ARROW_SCHEMA)
+        if stored is None:
+            return found
+        written = {field.name: field for field in pa.ipc.read_schema(pa.py_buffer(base64.b64decode(stored)))}
+        fields = [written[field.name] if _is_restorable(written.get(field.name)) else field for field in found]
+        return pa.schema(fields, metadata=found.metadata)
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -118,14 +122,15 @@ class ParquetFolder:
             raise StorageError(self.uri, f"cannot be read as parquet: {exc}") from exc
 
 
-def _is_restorable(written: pa.Field, read: pa.Field | None) -> bool:
-    """Is the column still there, and not a dictionary below the top level, which no cast can make?"""
+def _is_restorable(written: pa.Field | None) -> bool:
+    """Not a partition column, and not a dictionary below the top level, which no cast can make."""
 
     def holds_dictionary(kind: pa.DataType) -> bool:
         return pa.types.is_dictionary(kind) or any(holds_dictionary(kind.field(i).type) for i in range(kind.num_fields))
 
-    kind = written.type.value_type if pa.types.is_dictionary(written.type) else written.type
-    return read is not None and not holds_dictionary(kind)
+    if written is None:
+        return False
+    return not holds_dictionary(written.type.value_type if pa.types.is_dictionary(written.type) else written.type)
 
 
 def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
