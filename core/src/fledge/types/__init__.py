@@ -4,11 +4,16 @@ from fledge.types.annotated import HashMethod, Pickled
 from fledge.types.base import TypeRegistry, TypeTransformer
 from fledge.types.builtin import builtin_registry
 from fledge.types.converter import Converter
+from fledge.types.datasets import StructuredDataset
+from fledge.types.files import FlyteDirectory, FlyteFile
 
 __all__ = [
     "Converter",
+    "FlyteDirectory",
+    "FlyteFile",
     "HashMethod",
     "Pickled",
+    "StructuredDataset",
     "TypeRegistry",
     "TypeTransformer",
     "builtin_registry",

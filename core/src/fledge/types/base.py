@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from fledge.errors import ClaimConflictError, UnsupportedTypeError
 from fledge.types.converter import Converter, PlainForm
-from fledge.types.annotated import hash_method, hashed
+from fledge.types.annotated import Pickled, hash_method, hashed, is_pickled
 from fledge.types.guess import guess_python_type
 from fledge.types.hints import Unresolved, annotation_key, unwrap
 from fledge.types.mismatch import Mismatch, from_foreign
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fledge.idl import types as pb_types
     from fledge.storage import StorageRouter
 
-__all__ = ["Converter", "PlainForm", "TypeRegistry", "TypeTransformer"]
+__all__ = ["TypeForm", "TypeRegistry", "TypeTransformer"]
 
 V = TypeVar("V")
 MAX_DEPTH = 32  # protobuf parses about 49 nested lists; deeper messages do not read back
@@ -138,6 +138,17 @@ class TypeTransformer(Generic[V]):
         return f"{type(self).__name__}({self.name!r})"
 
 
+class TypeForm(TypeTransformer[Any]):  # Any: values of many classes
+    """A transformer for annotations that no class tells: unions, `Literal`, TypedDict, NamedTuple, dataclasses."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, object)
+
+    def matches(self, python_type: Any) -> bool:  # Any: an annotation
+        """Is it one of these annotations?"""
+        raise NotImplementedError(f"{type(self).__name__}.matches")
+
+
 class _Claim:
     """One transformer's claim on a class, by whom."""
 
@@ -157,7 +168,7 @@ class TypeRegistry:
     def __init__(self) -> None:
         self._claims: dict[type, list[_Claim]] = {}
         self._named: dict[str, list[_Claim]] = {}  # dotted name -> claims, until the module is there
-        self._forms: list[TypeTransformer[Any]] = []  # Any: Union, Literal, TypedDict, dataclasses: not by class
+        self._forms: list[TypeForm] = []
         self._memo: dict[object, Converter] = {}
 
     def register(self, transformer: TypeTransformer[Any], owner: str = "fledge") -> None:  # Any: of whatever type
@@ -169,8 +180,8 @@ class TypeRegistry:
         else:
             _add(self._claims.setdefault(transformer.python_type, []), claim)
 
-    def register_form(self, form: TypeTransformer[Any]) -> None:  # Any: of whatever type
-        """For the built-ins: a transformer with a `matches(annotation)` of its own, asked after all claims on the class."""
+    def register_form(self, form: TypeForm) -> None:
+        """For the built-ins: a transformer that is asked after all claims on the class."""
         self._forms.append(form)
 
     # -- finding --------------------------------------------------------------------------------------------------
@@ -186,6 +197,8 @@ class TypeRegistry:
         if isinstance(bare, Unresolved):
             raise UnsupportedTypeError(path, bare.text, f"The name {bare.name!r} cannot be resolved: import or define it")
         chosen = next((item for item in metadata if isinstance(item, TypeTransformer)), None)
+        if chosen is None and any(map(is_pickled, metadata)):
+            chosen = self._claimed(Pickled)
         if chosen is None:
             chosen = self._claimed(bare) or next((form for form in self._forms if form.matches(bare)), None)
         if chosen is None:
@@ -216,6 +229,15 @@ class TypeRegistry:
             if isinstance(cls, type):
                 for claim in self._named.pop(name, ()):
                     _add(self._claims.setdefault(cls, []), claim)
+
+    def conflicts(self) -> list[tuple[str, list[str]]]:
+        """Classes that two or more owners claim, each with the owners' names."""
+        self._load_named()
+        return [
+            (f"type {cls.__module__}.{cls.__qualname__}", sorted(claim.owner for claim in claims))
+            for cls, claims in self._claims.items()
+            if len(claims) > 1
+        ]
 
     # -- checking -------------------------------------------------------------------------------------------------
 
@@ -278,6 +300,14 @@ class TypeRegistry:
         if form is None:
             raise UnsupportedTypeError("value", python_type, "It cannot travel inside a structured value")
         return form
+
+    def has_literal_form(self, python_type: Any) -> bool:  # Any: an annotation
+        """Can values travel on their own, at every depth? Tuples and sets cannot."""
+        try:
+            self.check(python_type)
+        except UnsupportedTypeError:
+            return False
+        return True
 
     def to_literal(
         self,

@@ -24,18 +24,21 @@ class PlainForm:
     """A type inside a structured value: to and from what MessagePack can carry, and its JSON schema.
 
     `pack(value, storage)` gives None, bool, int, float, str, bytes, list or dict; `unpack(plain, storage)` the value
-    again. Both raise Mismatch.
+    again. Both raise Mismatch. `classes` and `fits` are as in `Converter`.
     """
 
-    __slots__ = ("pack", "schema", "unpack")
+    __slots__ = ("classes", "fits", "pack", "schema", "unpack")
 
     def __init__(
         self,
         pack: Callable[[Any, StorageRouter], Any],  # Any: each type has its own values
         unpack: Callable[[Any, StorageRouter], Any],  # Any: anything may have been read
         schema: Callable[[], dict[str, Any]],  # Any: JSON
+        classes: tuple[type, ...] = (),
+        fits: Callable[[Any], bool] | None = None,  # Any: asked about every value
     ) -> None:
-        self.pack, self.unpack, self.schema = pack, unpack, schema
+        self.pack, self.unpack, self.schema, self.classes = pack, unpack, schema, classes
+        self.fits = fits or (lambda value: type(value) in classes)
 
 
 class Converter:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from fledge import idl
 from fledge.errors import UnsupportedTypeError
+from fledge.types.annotated import Pickled
+from fledge.types.datasets import StructuredDataset
+from fledge.types.files import FlyteDirectory, FlyteFile
 
 if TYPE_CHECKING:
     from fledge.idl import types as pb_types
@@ -43,7 +46,18 @@ def guess_python_type(literal_type: pb_types.LiteralType) -> Any:  # Any: an ann
         return Union[tuple(map(guess_python_type, literal_type.union_type.variants))]  # made at run time
     if kind == "enum_type":
         return Literal[tuple(literal_type.enum_type.values)]  # made at run time
+    if kind == "blob":
+        return _guess_blob(literal_type.blob)
+    if kind == "structured_dataset_type":
+        return StructuredDataset
     raise UnsupportedTypeError("value", literal_type, "No Python type is known for it")
+
+
+def _guess_blob(blob: pb_types.BlobType) -> Any:  # Any: an annotation
+    if blob.format == "PythonPickle":
+        return Annotated[Any, Pickled]
+    handle = FlyteDirectory if blob.dimensionality == idl.types.BlobType.MULTIPART else FlyteFile
+    return handle[blob.format] if blob.format else handle
 
 
 def _guess_simple(literal_type: pb_types.LiteralType) -> Any:  # Any: an annotation

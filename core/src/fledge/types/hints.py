@@ -13,14 +13,9 @@ import typing
 from collections.abc import Mapping
 from typing import Annotated, Any, ForwardRef, NewType, get_args, get_origin, get_type_hints
 
-__all__ = ["Unresolved", "annotation_key", "class_hints", "is_union", "resolve_hints", "substitute", "unwrap"]
+__all__ = ["Unresolved", "annotation_key", "class_hints", "is_qualified", "is_union", "resolve_hints", "substitute", "unwrap"]
 
-_QUALIFIERS = tuple(
-    qualifier
-    for module in ("typing", "typing_extensions")
-    for name in ("Required", "NotRequired", "ReadOnly", "Final")
-    if (qualifier := getattr(sys.modules.get(module), name, None)) is not None
-)
+_QUALIFIERS = ("Required", "NotRequired", "ReadOnly", "Final")  # by name: older Pythons take them from elsewhere
 
 
 class Unresolved:
@@ -101,13 +96,25 @@ def unwrap(annotation: Any) -> tuple[Any, tuple[Any, ...]]:  # Any: an annotatio
             annotation = annotation.__supertype__
         elif type(annotation).__name__ == "TypeAliasType" or type(origin).__name__ == "TypeAliasType":
             annotation = _alias_value(annotation, origin)
-        elif origin in _QUALIFIERS and origin is not None:
+        elif getattr(origin, "_name", None) in _QUALIFIERS:
             (annotation,) = get_args(annotation)
         elif isinstance(annotation, (str, ForwardRef)):
             text = _as_text(annotation)
             return Unresolved(text, text), metadata
         else:
             return (type(None) if annotation is None else annotation), metadata
+
+
+def is_qualified(annotation: Any) -> bool | None:  # Any: an annotation
+    """True for `Required[...]`, False for `NotRequired[...]`, None for neither: what a TypedDict key says of itself."""
+    while (origin := get_origin(annotation)) is not None:
+        name = getattr(origin, "_name", None) or getattr(origin, "__name__", "")
+        if name in ("Required", "NotRequired"):
+            return str(name) == "Required"
+        if origin is not Annotated and name != "ReadOnly":
+            return None
+        annotation = annotation.__origin__ if origin is Annotated else get_args(annotation)[0]
+    return None
 
 
 def _alias_value(annotation: Any, origin: Any) -> Any:  # Any: annotations

@@ -33,7 +33,7 @@ class ScalarTransformer(TypeTransformer[Any]):  # Any: one class serves all scal
 
     def __init__(
         self,
-        python_type: type | str,
+        python_type: type,
         simple: str,
         fill: Callable[..., None],
         read: Callable[..., Any],  # Any: the scalar
@@ -45,9 +45,10 @@ class ScalarTransformer(TypeTransformer[Any]):  # Any: one class serves all scal
         fill_all: Callable[..., None] | None = None,
         read_all: Callable[..., list[Any]] | None = None,  # Any: the scalars
     ) -> None:
-        super().__init__(name or getattr(python_type, "__name__", str(python_type)), python_type)
+        super().__init__(name or python_type.__name__, python_type)
         self._simple, self._fill, self._read = simple, fill, read
-        self._plain = PlainForm(pack, unpack, lambda: dict(schema))
+        classes = (python_type,)
+        self._plain = PlainForm(pack, unpack, lambda: dict(schema), classes)
         self._fill_all, self._read_all = fill_all, read_all
 
     def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
@@ -393,7 +394,8 @@ class TextTransformer(TypeTransformer[Any]):  # Any: one class serves all types 
 
     def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
         parse = getattr(python_type, "fromisoformat", python_type)
-        return PlainForm(_pack_text(python_type, str), _unpack_text(python_type, parse), lambda: dict(self._schema))
+        schema, classes = self._schema, (python_type,)
+        return PlainForm(_pack_text(python_type, str), _unpack_text(python_type, parse), lambda: dict(schema), classes)
 
     def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
         plain = self.plain_form(python_type, registry)
@@ -420,7 +422,7 @@ class BytesTransformer(TypeTransformer[bytes]):
         super().__init__("bytes", bytes)
 
     def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
-        return PlainForm(_same(bytes), _same(bytes), lambda: {"type": "string", "format": "base64"})
+        return PlainForm(_same(bytes), _same(bytes), lambda: {"type": "string", "format": "base64"}, (bytes,))
 
     def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
         plain = self.plain_form(python_type, registry)

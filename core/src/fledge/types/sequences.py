@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fledge.storage import StorageRouter
     from fledge.types.base import TypeRegistry
 
-__all__ = ["DictTransformer", "ListTransformer", "pack_list", "unpack_list"]
+__all__ = ["DictTransformer", "ListTransformer", "compile_struct", "pack_list", "unpack_list"]
 
 _FREE_DEPTH = 32
 
@@ -78,7 +78,13 @@ class ListTransformer(TypeTransformer[list[Any]]):  # Any: items of any type
                 raise Mismatch(python_type, plain)
             return unpack_list(item, plain, storage)
 
-        return PlainForm(pack, unpack, lambda: {"type": "array", "items": item.schema()})
+        return PlainForm(
+            pack,
+            unpack,
+            lambda: {"type": "array", "items": item.schema()},
+            (list,),
+            lambda value: type(value) is list and all(map(item.fits, value)),
+        )
 
     def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
         item = registry.converter(get_args(python_type)[0])
@@ -166,7 +172,7 @@ class DictTransformer(TypeTransformer[dict[Any, Any]]):  # Any: keys and values 
     def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
         args = get_args(python_type)
         if not args:
-            return PlainForm(_free_dict, _free_dict, lambda: {"type": "object"})
+            return PlainForm(_free_dict, _free_dict, lambda: {"type": "object"}, (dict,))
         key, value = registry.plain_form(args[0]), registry.plain_form(args[1])
         unpack_key = _key_from_text(unwrap(args[0])[0], key.unpack)
 
@@ -180,13 +186,17 @@ class DictTransformer(TypeTransformer[dict[Any, Any]]):  # Any: keys and values 
             pack,
             unpack,
             lambda: {"type": "object", "additionalProperties": value.schema(), "propertyNames": key.schema()},
+            (dict,),
+            lambda mapping: type(mapping) is dict
+            and all(map(key.fits, mapping))
+            and all(map(value.fits, mapping.values())),
         )
 
     def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
         args = get_args(python_type)
         if args and unwrap(args[0])[0] is str:
             return self._compile_map(python_type, registry)
-        return compile_struct(python_type, self.plain_form(python_type, registry), msgpack_struct_type, (dict,))
+        return compile_struct(python_type, self.plain_form(python_type, registry), msgpack_struct_type)
 
     def _compile_map(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
         item = registry.converter(get_args(python_type)[1])
@@ -237,7 +247,6 @@ def compile_struct(
     python_type: Any,  # Any: an annotation
     plain: PlainForm,
     literal_type: Callable[[], pb_types.LiteralType],
-    classes: tuple[type, ...],
 ) -> Converter:
     """A converter of a type that travels as MessagePack: its plain form packed."""
     pack, unpack = plain.pack, plain.unpack
@@ -248,7 +257,7 @@ def compile_struct(
     def read(literal: pb_literals.Literal, storage: StorageRouter) -> object:
         return read_indirect(literal, storage, python_type, read, plain)
 
-    return Converter(python_type, literal_type, fill, read, plain=plain, classes=classes)
+    return Converter(python_type, literal_type, fill, read, plain=plain, classes=plain.classes, fits=plain.fits)
 
 
 # -- keys and free-form data -------------------------------------------------------------------------------------------

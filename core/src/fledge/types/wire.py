@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fledge.storage import StorageRouter
     from fledge.types.converter import PlainForm
 
-__all__ = ["MSGPACK", "decode", "encode", "fill_msgpack", "msgpack_struct_type", "read_indirect", "simple_type"]
+__all__ = ["MSGPACK", "decode", "encode", "fill_msgpack", "msgpack_struct_type", "read_indirect", "read_uri", "simple_type"]
 
 MSGPACK = "msgpack"
 
@@ -93,11 +93,19 @@ def read_indirect(
 
 
 def _load(literal: pb_literals.Literal, storage: StorageRouter, expected: object) -> pb_literals.Literal:
-    data = storage.read(literal.offloaded_metadata.uri)
+    data = read_uri(literal.offloaded_metadata.uri, literal, expected, storage)
     try:
         return idl.literals.Literal.FromString(data)
     except Exception as exc:  # protobuf's implementations raise different classes for bytes that are no message
         raise Mismatch(expected, literal, f"the offloaded literal cannot be read: {exc}") from exc
+
+
+def read_uri(uri: str, literal: pb_literals.Literal, expected: object, storage: StorageRouter) -> bytes:
+    """The bytes at a URI that came in a literal. StorageError when they cannot be had, Mismatch when it is no URI."""
+    try:
+        return storage.read(uri)
+    except ValueError as exc:  # what Python says to a path with a null byte in it
+        raise Mismatch(expected, literal, f"not a URI: {exc}") from exc
 
 
 def _struct_to_plain(struct: struct_pb2.Struct) -> dict[str, Any]:  # Any: plain values

@@ -1,0 +1,199 @@
+"""One of a few values: Enum classes and `Literal[...]`.
+
+An enum member travels as its value. Both are checked on the way out and on the way in: what is not listed is refused.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+from fledge import idl
+from fledge.types.base import TypeForm, TypeTransformer
+from fledge.types.converter import Converter, PlainForm
+from fledge.types.mismatch import Mismatch
+
+if TYPE_CHECKING:
+    from fledge.idl import literals as pb_literals
+    from fledge.idl import types as pb_types
+    from fledge.storage import StorageRouter
+    from fledge.types.base import TypeRegistry
+
+__all__ = ["EnumTransformer", "LiteralTransformer"]
+
+_BASES = (str, int, float, bool)
+
+
+class EnumTransformer(TypeTransformer[Enum]):
+    """Enums whose values are all str (Flyte's enum type), or all int, float or bool (that simple type)."""
+
+    handles_subclasses = True
+
+    def __init__(self) -> None:
+        super().__init__("DefaultEnumTransformer", Enum)
+
+    def refusal(self, python_type: Any) -> str:  # Any: an annotation
+        kinds = {type(member.value) for member in python_type}
+        if len(kinds) == 1 and kinds <= set(_BASES):
+            return ""
+        return "The values of an Enum must all be str, or all int, float or bool" if kinds else "It has no members"
+
+    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+        base = registry.plain_form(_value_type(python_type))
+        value_of, member_of = _value_of(python_type), _member_of(python_type)
+        return PlainForm(
+            lambda value, storage: value_of(value),
+            lambda plain, storage: member_of(base.unpack(plain, storage)),
+            lambda: {"enum": [member.value for member in python_type]},
+            (python_type,),
+        )
+
+    def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
+        base = registry.converter(_value_type(python_type))
+        value_of, member_of = _value_of(python_type), _member_of(python_type)
+
+        def fill(literal: pb_literals.Literal, value: object, storage: StorageRouter) -> None:
+            base.fill(literal, value_of(value), storage)
+
+        def read(literal: pb_literals.Literal, storage: StorageRouter) -> object:
+            return member_of(base.read(literal, storage))
+
+        def literal_type() -> pb_types.LiteralType:
+            if base.python_type is not str:
+                return base.literal_type
+            values = [member.value for member in python_type]
+            return idl.types.LiteralType(enum_type=idl.types.EnumType(values=values))
+
+        plain = self.plain_form(python_type, registry)
+        return Converter(python_type, literal_type, fill, read, plain=plain, classes=(python_type,))
+
+
+def _value_type(enum_type: Any) -> type:  # Any: an Enum class
+    return type(next(iter(enum_type)).value)
+
+
+def _value_of(enum_type: Any) -> Callable[[Any], Any]:  # Any: an Enum class, its members and values
+    """From a member, or a value of one as it stands, to the value."""
+    base = _value_type(enum_type)
+    values = {member.value for member in enum_type}
+
+    def value_of(value: Any) -> Any:  # Any: whatever a user gave
+        if type(value) is enum_type:
+            return value.value
+        if type(value) is base and value in values:
+            return value
+        raise Mismatch(enum_type, value, f"one of {', '.join(map(repr, sorted(values)))}")
+
+    return value_of
+
+
+def _member_of(enum_type: Any) -> Callable[[Any], Any]:  # Any: an Enum class, its members and values
+    def member_of(value: Any) -> Any:  # Any: whatever a literal held
+        try:
+            return enum_type(value)
+        except Exception as exc:  # ValueError, or whatever a user's _missing_ raises
+            raise Mismatch(enum_type, value, "no member has this value") from exc
+
+    return member_of
+
+
+class LiteralTransformer(TypeForm):
+    """`Literal["a", "b"]` as the simple type of its values; values of several types make a union."""
+
+    def __init__(self) -> None:
+        super().__init__("LiteralTypeTransformer")
+
+    def matches(self, python_type: Any) -> bool:  # Any: an annotation
+        return get_origin(python_type) is typing.Literal
+
+    def refusal(self, python_type: Any) -> str:  # Any: an annotation
+        allowed = (*_BASES, Enum, type(None))
+        strange = [arg for arg in get_args(python_type) if not isinstance(arg, allowed)]
+        return f"Literal takes str, int, bool, None and Enum members, not {strange[0]!r}" if strange else ""
+
+    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+        args = get_args(python_type)
+        contains = _contains(python_type)
+        by_plain = {(type(_plain(arg)), _plain(arg)): arg for arg in args}
+
+        def pack(value: object, storage: StorageRouter) -> object:
+            return _plain(contains(value))
+
+        def unpack(plain: object, storage: StorageRouter) -> object:
+            key = int(plain) if type(plain) is float and plain.is_integer() else plain
+            for found in (plain, key):
+                try:
+                    return by_plain[type(found), found]
+                except (KeyError, TypeError):  # not listed, or a list or dict, which no one can list
+                    continue
+            raise Mismatch(python_type, plain)
+
+        values = [_plain(arg) for arg in args]
+        schema = {"const": values[0]} if len(values) == 1 else {"enum": values}
+        classes = tuple({type(arg): None for arg in args})
+        return PlainForm(pack, unpack, lambda: dict(schema), classes, lambda value: type(value) in classes and value in args)
+
+    def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
+        groups: dict[type, list[Any]] = {}  # Any: the listed values
+        for arg in get_args(python_type):
+            groups.setdefault(type(arg), []).append(arg)
+        if len(groups) > 1:
+            return registry.converter(_union_of(groups))
+        ((base_type, values),) = groups.items()
+        base, contains = registry.converter(base_type), _contains(python_type)
+
+        def fill(literal: pb_literals.Literal, value: object, storage: StorageRouter) -> None:
+            base.fill(literal, contains(value), storage)
+
+        def read(literal: pb_literals.Literal, storage: StorageRouter) -> object:
+            return contains(base.read(literal, storage))
+
+        return Converter(
+            python_type,
+            lambda: _listed_type(base, values),
+            fill,
+            read,
+            plain=self.plain_form(python_type, registry),
+            classes=(base_type,),
+            fits=lambda value: type(value) is base_type and value in values,
+        )
+
+
+def _union_of(groups: dict[type, list[Any]]) -> Any:  # Any: listed values, an annotation
+    members = tuple(
+        kind if kind is type(None) else typing.Literal[tuple(values)] for kind, values in groups.items()
+    )
+    return typing.Union[members]  # noqa: UP007 - made at run time
+
+
+def _plain(value: Any) -> Any:  # Any: a listed value
+    return value.value if isinstance(value, Enum) else value
+
+
+def _contains(python_type: Any) -> Callable[[Any], Any]:  # Any: an annotation and its values
+    """Give a listed value back, refuse others; True is not 1."""
+    listed = {(type(arg), arg) for arg in get_args(python_type)}
+
+    def contains(value: Any) -> Any:  # Any: whatever a user gave
+        try:
+            known = (type(value), value) in listed
+        except TypeError:  # a list or dict, which no one can list
+            known = False
+        if not known:
+            raise Mismatch(python_type, value)
+        return value
+
+    return contains
+
+
+def _listed_type(base: Converter, values: list[Any]) -> pb_types.LiteralType:  # Any: listed values
+    made = idl.types.LiteralType()
+    made.CopyFrom(base.literal_type)
+    if made.HasField("enum_type"):
+        made.enum_type.ClearField("values")
+        made.enum_type.values.extend(value.value for value in values)
+    elif base.python_type is not type(None):
+        made.annotation.annotations.update({"literal_values": [_plain(value) for value in values]})
+    return made

@@ -1,0 +1,92 @@
+"""The fields of dataclasses, TypedDict and NamedTuple classes, with resolved annotations.
+
+In: a class or a generic alias of one. Out: its fields in declared order; type variables are replaced by what the alias,
+or a base in brackets, says they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, get_args, get_origin
+
+from fledge.types.hints import class_hints, is_qualified, substitute
+
+__all__ = ["NO_DEFAULT", "Field", "dataclass_fields", "lost_init_var", "named_tuple_fields", "typed_dict_fields"]
+
+NO_DEFAULT: Any = object()  # Any: stands in place of a default
+
+
+class Field(NamedTuple):
+    """One field; `required`: it has neither a default nor a factory."""
+
+    name: str
+    annotation: Any  # Any: an annotation
+    required: bool
+    default: Any = NO_DEFAULT  # Any: of the field's type
+    init: bool = True
+    description: str = ""
+
+
+def dataclass_fields(python_type: Any) -> list[Field]:  # Any: an annotation
+    """The fields of a dataclass, inherited ones included; those with `init=False` are set after construction."""
+    from dataclasses import MISSING, fields  # whoever has a dataclass has loaded it; a task of ints has not
+
+    hints = _all_hints(python_type)
+    return [
+        Field(
+            field.name,
+            hints.get(field.name, field.type),
+            field.default is MISSING and field.default_factory is MISSING,
+            NO_DEFAULT if field.default is MISSING else field.default,
+            field.init,
+            str(field.metadata.get("description", "")),
+        )
+        for field in fields(get_origin(python_type) or python_type)
+    ]
+
+
+def lost_init_var(cls: Any) -> str:  # Any: a dataclass
+    """The name of an InitVar without a default, which no value remembers; empty for none."""
+    from dataclasses import MISSING, fields  # as above
+
+    kept = {field.name for field in fields(cls)}
+    for name, field in cls.__dataclass_fields__.items():
+        is_init_var = name not in kept and "InitVar" in str(field.type)
+        if is_init_var and field.default is MISSING and field.default_factory is MISSING:
+            return str(name)
+    return ""
+
+
+def typed_dict_fields(python_type: Any) -> list[Field]:  # Any: an annotation
+    """The keys of a TypedDict."""
+    cls = get_origin(python_type) or python_type
+    made = []
+    for name, annotation in _all_hints(python_type).items():
+        written = is_qualified(annotation)
+        required = name in cls.__required_keys__ if written is None else written
+        made.append(Field(name, annotation, required))
+    return made
+
+
+def named_tuple_fields(python_type: Any) -> list[Field]:  # Any: an annotation
+    """The fields of a NamedTuple; those of `collections.namedtuple` have no types, which is refused later."""
+    cls = get_origin(python_type) or python_type
+    hints = _all_hints(python_type)
+    defaults = cls._field_defaults
+    return [
+        Field(name, hints.get(name, Any), name not in defaults, defaults.get(name, NO_DEFAULT)) for name in cls._fields
+    ]
+
+
+def _all_hints(python_type: Any) -> dict[str, Any]:  # Any: an annotation, and annotations
+    """Annotations of the class and its bases, those of bases first, as Python orders fields."""
+    cls = get_origin(python_type) or python_type
+    own = dict(zip(getattr(cls, "__parameters__", ()), get_args(python_type), strict=False))
+    found: dict[str, Any] = {}  # Any: annotations
+    for base in reversed(vars(cls).get("__orig_bases__") or cls.__bases__):
+        origin = get_origin(base) or base
+        if isinstance(origin, type) and origin not in _WITHOUT_FIELDS:  # TypedDict and NamedTuple are functions
+            found.update({name: substitute(hint, own) for name, hint in _all_hints(base).items()})
+    return {**found, **{name: substitute(hint, own) for name, hint in class_hints(cls).items()}}
+
+
+_WITHOUT_FIELDS = (object, tuple, dict)

@@ -1,0 +1,226 @@
+"""FlyteFile and FlyteDirectory: handles on bytes that are here or elsewhere and come when they are needed.
+
+A handle keeps the URI or path it was made with. `os.fspath(handle)`, `open(handle)`, `handle.path` and
+`handle.download()` give a local path and download once, if they must; making, comparing and printing a handle reads
+nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, ClassVar, TypeVar
+
+from fledge.errors import DefinitionError
+from fledge.storage import StorageRouter, scheme_of
+
+__all__ = ["FlyteDirectory", "FlyteFile", "RemoteHandle", "use_storage"]
+
+H = TypeVar("H", bound="RemoteHandle")
+
+_storage_source: Callable[[], StorageRouter] = StorageRouter
+_specific: dict[tuple[type, str], type[Any]] = {}  # Any: a handle class. (class, format) -> class
+
+
+def use_storage(source: Callable[[], StorageRouter]) -> None:
+    """Say where handles that users make find their storage: the context layer names its current one here, once."""
+    global _storage_source  # noqa: PLW0603 - the one seam through which a lower layer reaches the current context
+    _storage_source = source
+
+
+class RemoteHandle(os.PathLike[str]):
+    """What a file and a directory have in common.
+
+    Args:
+        path: Local path or URI.
+        remote_path: Where the bytes go when the handle leaves the task; None: a new place below the raw prefix, False:
+            nowhere, the path is passed on as it is.
+        metadata: Text that travels with the literal.
+    """
+
+    format: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        remote_path: str | os.PathLike[str] | bool | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        self._source = path._source if isinstance(path, RemoteHandle) else os.fspath(path)
+        self.remote_path = remote_path
+        self.metadata = dict(metadata) if metadata else None
+        self._storage: StorageRouter | None = None
+        self._local = None if self.is_remote else _local(self._source)
+
+    def __class_getitem__(cls, item: Any) -> Any:  # Any: the format as text, or Annotated text
+        """`FlyteFile["csv"]`: the same class each time, so that annotations compare equal."""
+        text = getattr(item, "__metadata__", (item,))[0]
+        if not isinstance(text, str):
+            raise DefinitionError(f'{cls.__name__}[...] takes a format as text, as {cls.__name__}["csv"], not {item!r}')
+        name = text.strip().lstrip("~").lstrip(".")
+        if not name:
+            return cls
+        if (cls, name) not in _specific:
+            body = {"format": name, "__module__": cls.__module__, "__qualname__": f'{cls.__qualname__}["{name}"]'}
+            _specific[(cls, name)] = type(cls.__name__, (cls,), body)
+        return _specific[(cls, name)]
+
+    @classmethod
+    def extension(cls) -> str:
+        """The format in brackets; empty for none."""
+        return cls.format
+
+    @classmethod
+    def from_source(cls: type[H], source: str | os.PathLike[str]) -> H:
+        """A handle on something that is already where it should stay."""
+        return cls(source, remote_path=False)
+
+    @property
+    def uri(self) -> str:
+        """The URI or path this handle was made with."""
+        return self._source
+
+    @property
+    def is_remote(self) -> bool:
+        return scheme_of(self._source) not in ("", "file")
+
+    @property
+    def remote_source(self) -> str | None:
+        """The URI when the bytes are elsewhere, else None."""
+        return self._source if self.is_remote else None
+
+    @property
+    def downloaded(self) -> bool:
+        return self.is_remote and self._local is not None
+
+    @property
+    def path(self) -> str:
+        """A local path; downloads on first use."""
+        return self.__fspath__()
+
+    def download(self) -> str:
+        """Download now, if it is not here yet; the local path. StorageError when it cannot be had."""
+        return self.__fspath__()
+
+    def __fspath__(self) -> str:
+        if self._local is None:
+            self._local = self._router().local_path(self._source)
+        return self._local
+
+    def _router(self) -> StorageRouter:
+        return self._storage if self._storage is not None else _storage_source()
+
+    def bind(self: H, storage: StorageRouter) -> H:
+        """Download from this storage; done for every handle that comes out of a literal."""
+        self._storage = storage
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RemoteHandle):
+            return NotImplemented
+        return (type(self), self._source, self.metadata) == (type(other), other._source, other.metadata)
+
+    def __hash__(self) -> int:
+        return hash(self._source)
+
+    def __str__(self) -> str:
+        return self._source
+
+    def __repr__(self) -> str:
+        return f"{type(self).__qualname__}({self._source!r})"
+
+    def __getstate__(self) -> dict[str, Any]:  # Any: attributes
+        """A handle that is copied to another process finds its storage there."""
+        return {**self.__dict__, "_storage": None}
+
+    def __reduce__(self) -> tuple[Any, ...]:  # Any: the pickle protocol's own shape
+        return _rebuild, (_base(type(self)), self.format, self.__getstate__())
+
+
+def _base(cls: type[RemoteHandle]) -> type[RemoteHandle]:
+    """The class before the brackets, which can be found by name."""
+    return cls.__mro__[1] if (cls.__mro__[1], cls.format) in _specific else cls
+
+
+def _rebuild(cls: type[RemoteHandle], file_format: str, state: dict[str, Any]) -> RemoteHandle:  # Any: attributes
+    made: RemoteHandle = object.__new__(cls[file_format])  # type: ignore[misc]  # a class made at run time
+    made.__dict__.update(state)
+    return made
+
+
+def _local(path: str) -> str:
+    if scheme_of(path) == "file":
+        return StorageRouter().local_path(path)
+    return path
+
+
+class FlyteFile(RemoteHandle):
+    """A file. As an annotation also `FlyteFile["csv"]`; a str or path may be given where one is expected."""
+
+    @classmethod
+    def new_remote_file(cls, name: str = "") -> FlyteFile:
+        """A file to write to, below the raw prefix of the running task."""
+        storage = _storage_source()
+        return cls(storage.new_uri(name), remote_path=False).bind(storage)
+
+    @contextmanager
+    def open(self, mode: str = "r", **options: Any) -> Iterator[IO[Any]]:  # Any: as the built-in open
+        """As the built-in `open`. What is written to a remote file is uploaded at the end, unless an exception passes."""
+        if not set(mode) & set("wax+"):
+            with open(self, mode, **options) as stream:
+                yield stream
+        elif not self.is_remote:
+            Path(self).parent.mkdir(parents=True, exist_ok=True)
+            with open(self, mode, **options) as stream:
+                yield stream
+        else:
+            with tempfile.TemporaryDirectory(prefix="fledge-") as folder:
+                path = os.path.join(folder, "data")
+                if "w" not in mode and "x" not in mode:
+                    self._router().get(self._source, path)
+                with open(path, mode, **options) as stream:
+                    yield stream
+                self._router().put(path, self._source)
+                self._local = None
+
+
+class FlyteDirectory(RemoteHandle):
+    """A directory with all it holds; a str or path may be given where one is expected."""
+
+    @classmethod
+    def new_remote(cls, name: str = "") -> FlyteDirectory:
+        """A directory to put files in, below the raw prefix of the running task."""
+        storage = _storage_source()
+        return cls(storage.new_uri(name), remote_path=False).bind(storage)
+
+    def new_file(self, name: str) -> FlyteFile:
+        """A file in it, which need not exist yet."""
+        return self._child(FlyteFile, name)
+
+    def new_dir(self, name: str) -> FlyteDirectory:
+        """A directory in it, which need not exist yet."""
+        return self._child(FlyteDirectory, name)
+
+    def _child(self, cls: type[H], name: str) -> H:
+        made = cls(f"{self._source.rstrip('/')}/{name}", remote_path=False)
+        return made if self._storage is None else made.bind(self._storage)
+
+    def listdir(self) -> list[FlyteFile | FlyteDirectory]:
+        """What is in it, by name."""
+        with os.scandir(self) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        return [self._child(FlyteDirectory if entry.is_dir() else FlyteFile, entry.name) for entry in found]
+
+    def crawl(self) -> Iterator[tuple[str, str]]:
+        """(local path of this directory, path below it) of every file at every depth, by name."""
+        root = os.fspath(self)
+        for folder, folders, files in os.walk(root):
+            folders.sort()
+            for name in sorted(files):
+                yield root, os.path.relpath(os.path.join(folder, name), root)
+
+    def __truediv__(self, name: str | os.PathLike[str]) -> Path:
+        return Path(self) / name

@@ -1,0 +1,69 @@
+"""JSON schemas of structured values, in the form flytekit writes into a literal type's metadata.
+
+Nested schemas are inlined, unknown properties are refused, keys are described by `propertyNames`; a default stands there
+as its plain value, a default factory leaves no trace but the field not being required.
+"""
+
+from __future__ import annotations
+
+import math
+from base64 import encodebytes
+from collections.abc import Mapping
+from typing import Any, get_origin
+
+from fledge.storage import StorageRouter
+from fledge.types.converter import PlainForm
+from fledge.types.fields import NO_DEFAULT, Field
+from fledge.types.mismatch import Mismatch
+
+__all__ = ["dataclass_schema", "named_tuple_schema", "typed_dict_schema"]
+
+Schema = dict[str, Any]  # Any: JSON
+
+
+def dataclass_schema(python_type: Any, fields: list[Field], forms: Mapping[str, PlainForm]) -> Schema:  # Any: annotation
+    cls = get_origin(python_type) or python_type
+    return {"type": "object", "title": cls.__name__, **_properties(fields, forms)}
+
+
+def typed_dict_schema(fields: list[Field], forms: Mapping[str, PlainForm]) -> Schema:
+    return {"type": "object", **_properties(fields, forms)}
+
+
+def named_tuple_schema(fields: list[Field], forms: Mapping[str, PlainForm]) -> Schema:
+    items = [_described(field, forms[field.name]) for field in fields]
+    return {"type": "array", "prefixItems": items, "maxItems": len(items), "minItems": len(items)}
+
+
+def _properties(fields: list[Field], forms: Mapping[str, PlainForm]) -> Schema:
+    schema: Schema = {"additionalProperties": False}
+    if fields:
+        schema["properties"] = {field.name: _described(field, forms[field.name]) for field in fields}
+    required = [field.name for field in fields if field.required]
+    if required:
+        schema["required"] = required
+    return schema
+
+
+def _described(field: Field, form: PlainForm) -> Schema:
+    schema = dict(form.schema())
+    if field.default is not NO_DEFAULT:
+        try:
+            schema["default"] = _as_json(form.pack(field.default, StorageRouter()))
+        except Mismatch:  # a default that is not of the declared type, as in `x: int = None`, is not described
+            schema.pop("default", None)
+    if field.description:
+        schema["description"] = field.description
+    return schema
+
+
+def _as_json(plain: Any) -> Any:  # Any: a plain value, and JSON
+    if isinstance(plain, bytes):
+        return encodebytes(plain).decode()
+    if isinstance(plain, list):
+        return [_as_json(item) for item in plain]
+    if isinstance(plain, dict):
+        return {str(key): _as_json(value) for key, value in plain.items()}
+    if isinstance(plain, float) and not math.isfinite(plain):
+        return str(plain)
+    return plain

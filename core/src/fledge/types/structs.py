@@ -1,0 +1,336 @@
+"""Values with named fields - dataclasses, TypedDict, NamedTuple - and what only lives inside them: tuples and sets.
+
+Each becomes a plain dict (NamedTuple: a list) in declared order, packed as MessagePack. A dataclass carries its JSON
+schema and the Flyte types of its fields in the literal type. Values have exactly the declared class, so that what comes
+back is what went in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+from fledge.types.base import TypeForm, TypeTransformer
+from fledge.types.converter import Converter, PlainForm
+from fledge.types.fields import Field, dataclass_fields, lost_init_var, named_tuple_fields, typed_dict_fields
+from fledge.types.mismatch import Mismatch
+from fledge.types.schema import dataclass_schema, named_tuple_schema, typed_dict_schema
+from fledge.types.sequences import compile_struct, pack_list, unpack_list
+from fledge.types.wire import msgpack_struct_type
+
+if TYPE_CHECKING:
+    from fledge.idl import types as pb_types
+    from fledge.storage import StorageRouter
+    from fledge.types.base import TypeRegistry
+
+__all__ = ["DataclassTransformer", "NamedTupleTransformer", "SetTransformer", "TupleTransformer", "TypedDictTransformer"]
+
+
+class _StructTransformer(TypeForm):
+    """Named fields, by a function that lists them."""
+
+    is_struct = True
+
+    def __init__(self, name: str, fields: Callable[[Any], list[Field]]) -> None:  # Any: an annotation
+        super().__init__(name)
+        self._fields = fields
+
+    def parts(self, python_type: Any) -> Iterable[tuple[str, Any]]:  # Any: annotations
+        return [(f".{field.name}", field.annotation) for field in self._fields(python_type)]
+
+    def literal_type(self, python_type: Any, registry: TypeRegistry) -> pb_types.LiteralType:  # Any: an annotation
+        return msgpack_struct_type()
+
+    def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
+        plain = self.plain_form(python_type, registry)
+        return compile_struct(python_type, plain, lambda: self.literal_type(python_type, registry))
+
+    def _forms(self, python_type: Any, registry: TypeRegistry) -> dict[str, PlainForm]:  # Any: an annotation
+        return {field.name: registry.plain_form(field.annotation) for field in self._fields(python_type)}
+
+
+def _pack_fields(
+    value: Mapping[str, Any],  # Any: of any type
+    forms: Mapping[str, PlainForm],
+    storage: StorageRouter,
+) -> dict[str, Any]:  # Any: plain values
+    packed, name = {}, ""
+    try:
+        for name, form in forms.items():
+            if name in value:
+                packed[name] = form.pack(value[name], storage)
+    except Mismatch as exc:
+        raise exc.inside(f".{name}") from exc.__cause__
+    return packed
+
+
+def _unpack_fields(
+    plain: Any,  # Any: a plain value
+    fields: list[Field],
+    forms: Mapping[str, PlainForm],
+    storage: StorageRouter,
+    python_type: Any,  # Any: an annotation
+) -> dict[str, Any]:  # Any: of any type
+    """The fields that are there; one that is required and missing is a Mismatch, unknown ones are left out."""
+    if type(plain) is not dict:
+        raise Mismatch(python_type, plain)
+    values, name = {}, ""
+    try:
+        for field in fields:
+            name = field.name
+            if name in plain:
+                values[name] = forms[name].unpack(plain[name], storage)
+            elif field.required:
+                raise Mismatch(python_type, plain, f"field {name!r} is missing")
+    except Mismatch as exc:
+        raise (exc if exc.value is plain else exc.inside(f".{name}")) from exc.__cause__
+    return values
+
+
+class DataclassTransformer(_StructTransformer):
+    """Dataclasses: frozen, with slots, inherited, generic (`Box[int]`)."""
+
+    def __init__(self) -> None:
+        super().__init__("Object-Dataclass-Transformer", dataclass_fields)
+
+    def matches(self, python_type: Any) -> bool:  # Any: an annotation
+        return hasattr(get_origin(python_type) or python_type, "__dataclass_fields__")
+
+    def refusal(self, python_type: Any) -> str:  # Any: an annotation
+        name = lost_init_var(_class_of(python_type))
+        return f"Its InitVar {name!r} cannot be got back from a value: give it a default" if name else ""
+
+    def literal_type(self, python_type: Any, registry: TypeRegistry) -> pb_types.LiteralType:  # Any: an annotation
+        fields = self._fields(python_type)
+        made = msgpack_struct_type()
+        made.metadata.update(dataclass_schema(python_type, fields, self._forms(python_type, registry)))
+        made.structure.SetInParent()
+        for field in fields:
+            if registry.has_literal_form(field.annotation):
+                made.structure.dataclass_type[field.name].CopyFrom(registry.literal_type(field.annotation))
+        return made
+
+    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+        fields, forms = self._fields(python_type), self._forms(python_type, registry)
+        cls = get_origin(python_type) or python_type
+        packs = [(field.name, forms[field.name].pack) for field in fields]
+        late = [field.name for field in fields if not field.init]
+
+        def pack(value: object, storage: StorageRouter) -> object:
+            if type(value) is not cls:
+                reason = "a subclass would come back as its base" if isinstance(value, cls) else ""
+                raise Mismatch(python_type, value, reason)
+            packed, name = {}, ""
+            try:
+                for name, pack_field in packs:
+                    packed[name] = pack_field(getattr(value, name), storage)
+            except Mismatch as exc:
+                raise exc.inside(f".{name}") from exc.__cause__
+            except AttributeError as exc:
+                raise Mismatch(python_type, value, f"its field {name!r} is not set") from exc
+            return packed
+
+        def unpack(plain: object, storage: StorageRouter) -> object:
+            values = _unpack_fields(plain, fields, forms, storage, python_type)
+            after = {name: values.pop(name) for name in late if name in values}
+            try:
+                made = cls(**values)
+                for name, value in after.items():
+                    object.__setattr__(made, name, value)
+            except Exception as exc:  # a user's __init__ or __post_init__ may raise anything
+                raise Mismatch(python_type, plain, f"{cls.__name__}(...): {type(exc).__name__}: {exc}") from exc
+            return made
+
+        def fits(value: object) -> bool:
+            return type(value) is cls and all(form.fits(getattr(value, name, None)) for name, form in forms.items())
+
+        return PlainForm(pack, unpack, lambda: dataclass_schema(python_type, fields, forms), (cls,), fits)
+
+
+class TypedDictTransformer(_StructTransformer):
+    """TypedDict classes: dicts with known keys, of which some may be left out."""
+
+    def __init__(self) -> None:
+        super().__init__("Typed Dict", typed_dict_fields)
+
+    def matches(self, python_type: Any) -> bool:  # Any: an annotation
+        return hasattr(get_origin(python_type) or python_type, "__required_keys__")
+
+    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+        fields, forms = self._fields(python_type), self._forms(python_type, registry)
+        required = {field.name for field in fields if field.required}
+
+        def pack(value: object, storage: StorageRouter) -> object:
+            if type(value) is not dict:
+                raise Mismatch(python_type, value)
+            missing, unknown = required - value.keys(), value.keys() - forms.keys()
+            if missing or unknown:
+                what = "missing" if missing else "unknown"
+                raise Mismatch(python_type, value, f"{what} key {min(missing or unknown, key=repr)!r}")
+            return _pack_fields(value, forms, storage)
+
+        def unpack(plain: object, storage: StorageRouter) -> object:
+            return _unpack_fields(plain, fields, forms, storage, python_type)
+
+        def fits(value: object) -> bool:
+            known = type(value) is dict and required <= value.keys() <= forms.keys()
+            return known and all(forms[key].fits(item) for key, item in value.items())  # type: ignore[attr-defined]  # a dict
+
+        return PlainForm(pack, unpack, lambda: typed_dict_schema(fields, forms), (dict,), fits)
+
+
+class NamedTupleTransformer(_StructTransformer):
+    """NamedTuple classes as values: a list on the wire."""
+
+    def __init__(self) -> None:
+        super().__init__("Named Tuple", named_tuple_fields)
+
+    def matches(self, python_type: Any) -> bool:  # Any: an annotation
+        cls = get_origin(python_type) or python_type
+        return isinstance(cls, type) and issubclass(cls, tuple) and hasattr(cls, "_fields")
+
+    def literal_type(self, python_type: Any, registry: TypeRegistry) -> pb_types.LiteralType:  # Any: an annotation
+        made = msgpack_struct_type()
+        made.metadata.update({"title": _class_of(python_type).__name__, **self.plain_form(python_type, registry).schema()})
+        return made
+
+    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+        fields, forms, cls = self._fields(python_type), self._forms(python_type, registry), _class_of(python_type)
+
+        def pack(value: object, storage: StorageRouter) -> object:
+            if type(value) is not cls:
+                raise Mismatch(python_type, value)
+            return list(_pack_fields(value._asdict(), forms, storage).values())  # type: ignore[attr-defined]  # of cls
+
+        def unpack(plain: object, storage: StorageRouter) -> object:
+            if type(plain) is not list or len(plain) > len(fields):
+                raise Mismatch(python_type, plain)
+            named = dict(zip(forms, plain, strict=False))
+            try:
+                return cls(**_unpack_fields(named, fields, forms, storage, python_type))
+            except Mismatch as exc:
+                raise (Mismatch(python_type, plain, exc.reason) if exc.value is named else exc) from exc.__cause__
+
+        def fits(value: object) -> bool:
+            pairs = zip(forms.values(), value, strict=False) if type(value) is cls else ()
+            return type(value) is cls and all(form.fits(item) for form, item in pairs)
+
+        return PlainForm(pack, unpack, lambda: named_tuple_schema(fields, forms), (cls,), fits)
+
+
+def _class_of(python_type: Any) -> Any:  # Any: an annotation and its class
+    return get_origin(python_type) or python_type
+
+
+# -- only inside structured values -------------------------------------------------------------------------------------
+
+
+class TupleTransformer(TypeTransformer[tuple[Any, ...]]):  # Any: items of any type
+    """tuple[A, B] and tuple[A, ...] inside structured values; Flyte itself has no tuples."""
+
+    has_literal_form = False
+
+    def __init__(self) -> None:
+        super().__init__("tuple", tuple)
+
+    def refusal(self, python_type: Any) -> str:  # Any: an annotation
+        return "Say what is in it, as tuple[int, str] or tuple[int, ...]" if python_type is tuple else ""
+
+    def parts(self, python_type: Any) -> Iterable[tuple[str, Any]]:  # Any: annotations
+        return [("[]", arg) for arg in _tuple_args(python_type) if arg is not Ellipsis]
+
+    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+        args = _tuple_args(python_type)
+        if len(args) == 2 and args[1] is Ellipsis:
+            return _many(tuple, python_type, registry.plain_form(args[0]), {})
+        forms = [registry.plain_form(arg) for arg in args]
+
+        def pack(value: object, storage: StorageRouter) -> object:
+            if type(value) is not tuple or len(value) != len(forms):
+                raise Mismatch(python_type, value)
+            return _each(forms, value, "pack", storage)
+
+        def unpack(plain: object, storage: StorageRouter) -> object:
+            if type(plain) is not list or len(plain) != len(forms):
+                raise Mismatch(python_type, plain)
+            return tuple(_each(forms, plain, "unpack", storage))
+
+        def schema() -> dict[str, Any]:  # Any: JSON
+            if not forms:
+                return {"type": "array", "maxItems": 0}
+            items, count = [form.schema() for form in forms], len(forms)
+            return {"type": "array", "prefixItems": items, "maxItems": count, "minItems": count}
+
+        def fits(value: object) -> bool:
+            same = type(value) is tuple and len(value) == len(forms)
+            return same and all(form.fits(item) for form, item in zip(forms, value, strict=True))  # type: ignore[call-overload, no-any-return] # a tuple
+
+        return PlainForm(pack, unpack, schema, (tuple,), fits)
+
+
+def _tuple_args(python_type: Any) -> tuple[Any, ...]:  # Any: annotations
+    """Python 3.10 gives ((),) for tuple[()]."""
+    args = get_args(python_type)
+    return () if args == ((),) else args
+
+
+def _each(forms: list[PlainForm], values: Iterable[object], way: str, storage: StorageRouter) -> list[Any]:  # Any: any
+    made: list[Any] = []  # Any: of any type
+    try:
+        for form, value in zip(forms, values, strict=True):
+            made.append(getattr(form, way)(value, storage))  # noqa: PERF401 - the length tells the index of a failure
+    except Mismatch as exc:
+        raise exc.inside(f"[{len(made)}]") from exc.__cause__
+    return made
+
+
+class SetTransformer(TypeTransformer[Any]):  # Any: set and frozenset
+    """set[T] or frozenset[T] inside structured values: a sorted list."""
+
+    has_literal_form = False
+
+    def __init__(self, kind: type) -> None:
+        super().__init__(kind.__name__, kind)
+        self._kind = kind
+
+    def refusal(self, python_type: Any) -> str:  # Any: an annotation
+        return "" if get_args(python_type) else f"Say what is in it, as {self.name}[int]"
+
+    def parts(self, python_type: Any) -> Iterable[tuple[str, Any]]:  # Any: annotations
+        return [("[]", arg) for arg in get_args(python_type)]
+
+    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+        item = registry.plain_form(get_args(python_type)[0])
+        return _many(self._kind, python_type, item, {"uniqueItems": True})
+
+
+def _many(kind: Any, python_type: Any, item: PlainForm, extra: dict[str, Any]) -> PlainForm:  # Any: a class, an annotation, JSON
+    """Any number of items of one type as a list; sets are sorted, so that equal sets give equal bytes."""
+
+    def pack(value: object, storage: StorageRouter) -> object:
+        if type(value) is not kind:
+            raise Mismatch(python_type, value)
+        packed = pack_list(item, value, storage)  # type: ignore[arg-type]  # kind can be walked
+        if kind is tuple:
+            return packed
+        try:
+            return sorted(packed)
+        except TypeError:  # items of several types
+            return sorted(packed, key=repr)
+
+    def unpack(plain: object, storage: StorageRouter) -> object:
+        if type(plain) is not list:
+            raise Mismatch(python_type, plain)
+        values = unpack_list(item, plain, storage)
+        try:
+            return kind(values)
+        except TypeError as exc:
+            raise Mismatch(python_type, plain, str(exc)) from exc
+
+    return PlainForm(
+        pack,
+        unpack,
+        lambda: {"type": "array", "items": item.schema(), **extra},
+        (kind,),
+        lambda value: type(value) is kind and all(map(item.fits, value)),
+    )
