@@ -14,21 +14,30 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from fledge.errors import ClaimConflictError, HookCallError, PluginError, PluginLoadError
+from fledge.errors import ClaimConflictError, HookCallError, PluginError, PluginLoadError, short_repr
 from fledge.hooks import spec
 from fledge.hooks.discovery import InstalledPlugin, installed_plugins
 from fledge.hooks.loading import HOOK_NAMES, check_hooks, import_hooks
-from fledge.types.base import TypeRegistry, TypeTransformer
 
 if TYPE_CHECKING:
     from fledge.base_task import PythonTask, Task
     from fledge.events import TaskEvent
     from fledge.storage import Storage
+    from fledge.types.base import TypeRegistry, TypeTransformer
 
 __all__ = ["PluginManager", "PluginState"]
 
 _log = logging.getLogger("fledge.hooks")
 _trace = logging.getLogger("fledge.hooks.trace")
+
+
+Observer = Callable[[str, str, Mapping[str, object]], None]
+
+
+def _log_call(plugin: str, hook: str, arguments: Mapping[str, object]) -> None:
+    _trace.info(
+        "%s: %s(%s)", plugin, hook, ", ".join(f"{name}={short_repr(value, 60)}" for name, value in arguments.items())
+    )
 
 
 @dataclass
@@ -68,7 +77,7 @@ class PluginManager:
         self.states: list[PluginState] = []
         self._disable = frozenset(disable)
         self._discover = discover
-        self._is_traced = trace
+        self._observers: list[Observer] = [_log_call] if trace else []
         self._task_classes: dict[type, list[tuple[str, type[PythonTask[Any]]]]] = {}  # Any: of any config
         self._schemes: dict[str, list[str]] = {}
         self._hooks: dict[str, tuple[_Implementation, ...]] = dict.fromkeys(HOOK_NAMES, ())
@@ -126,7 +135,7 @@ class PluginManager:
         check_hooks(str(state.plugin), hooks, self._pluggy)
         self._pluggy.register(hooks, name=name)
         try:
-            self._run_registrations(name, state)
+            self._run_registrations(name)
         except Exception as exc:
             self._pluggy.unregister(hooks)
             raise PluginLoadError(str(state.plugin), f"its registration failed: {type(exc).__name__}: {exc}") from exc
@@ -147,7 +156,7 @@ class PluginManager:
             ]
             self._hooks[hook] = tuple(sorted(found, key=lambda one: one.plugin))
 
-    def _run_registrations(self, name: str, state: PluginState) -> None:
+    def _run_registrations(self, name: str) -> None:
         """Collect what the plugin registers, and take it over only when all of it went well."""
         classes: list[tuple[type, type[PythonTask[Any]]]] = []  # Any: of any config
         transformers: list[TypeTransformer[Any]] = []  # Any: of any Python type
@@ -181,6 +190,10 @@ class PluginManager:
 
         self.storages[scheme] = refuse
 
+    def observe(self, observer: Observer) -> None:
+        """Call `observer(plugin, hook, arguments)` before every hook call from now on."""
+        self._observers.append(observer)
+
     # -- asking --------------------------------------------------------------------------------------------------------
 
     @property
@@ -194,6 +207,17 @@ class PluginManager:
         if len({task_class for _, task_class in claims}) > 1:
             raise ClaimConflictError(f"task_config type {config_type.__qualname__}", claims[0][0], claims[1][0])
         return claims[0][1] if claims else None
+
+    def conflicts(self) -> list[tuple[str, list[str]]]:
+        """What two or more plugins claim, each with their names: config types, storage schemes and Python types."""
+        self.load()
+        found = [
+            (f"task_config type {config.__module__}.{config.__qualname__}", sorted(name for name, _ in claims))
+            for config, claims in self._task_classes.items()
+            if len({task_class for _, task_class in claims}) > 1
+        ]
+        found += [(f"storage scheme {scheme!r}", sorted(names)) for scheme, names in self._schemes.items() if len(names) > 1]
+        return sorted(found + self.registry.conflicts())
 
     def contributions(self, hook: str, task: Task, **arguments: object) -> list[tuple[str, Any]]:
         """(plugin, answer) of every plugin that implements a contribution hook, in order of plugin name.
@@ -215,7 +239,7 @@ class PluginManager:
         for one in self._hooks["task_event"]:
             try:
                 self._call("task_event", one, {"event": event})
-            except Exception:  # an observer must never break the task it observes
+            except Exception:  # noqa: BLE001 - an observer must never break the task it observes
                 self._report_once(one.plugin, "task_event")
 
     def render(self, value: object, python_type: type) -> str | None:
@@ -223,7 +247,7 @@ class PluginManager:
         for one in self._hooks["render"]:
             try:
                 html = self._call("render", one, {"value": value, "python_type": python_type})
-            except Exception:  # a broken renderer costs its picture, not the run
+            except Exception:  # noqa: BLE001 - a broken renderer costs its picture, not the run
                 self._report_once(one.plugin, "render")
                 continue
             if isinstance(html, str):

@@ -1,0 +1,158 @@
+"""`fledge doctor`: what each plugin costs, what is broken or in conflict, which variables are in force, and what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from fledge._version import __version__
+from fledge.context import FlyteContextManager
+
+if TYPE_CHECKING:
+    from fledge.hooks.manager import PluginManager, PluginState
+
+__all__ = ["Finding", "PluginPrice", "diagnose", "doctor_command"]
+
+# In a fresh interpreter that has loaded what every program with a task has, so that only the plugin's share counts.
+_PROBE = """
+import json, resource, sys, time
+import fledge.decorators, fledge.wiring
+known, peak, start = set(sys.modules), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+__import__(sys.argv[1])
+cost = time.process_time() - start
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
+loaded = {name.partition(".")[0] for name in set(sys.modules) - known}
+loaded = sorted(name for name in loaded - set(sys.stdlib_module_names) if not name.startswith("_"))
+print(json.dumps({"load_ms": cost * 1000, "memory_mib": grown / 1024, "imports": loaded}))
+"""
+_LIGHT_MS = 50.0
+
+
+@dataclass(frozen=True)
+class PluginPrice:
+    """What importing one plugin's hook module costs: CPU milliseconds, MiB of memory, top-level modules it loads."""
+
+    plugin: str
+    load_ms: float | None = None
+    memory_mib: float | None = None
+    imports: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to act on: what it is about, what is wrong, what to do."""
+
+    about: str
+    problem: str
+    way_out: str
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def doctor_command(as_json: bool) -> None:
+    """Check the installation: prices, conflicts, broken plugins, versions, variables. Exit code 1 when something is wrong."""
+    prices, findings, variables = diagnose()
+    if as_json:
+        data = {
+            "version": __version__,
+            "python": sys.version.split()[0],
+            "plugins": [asdict(price) for price in prices],
+            "findings": [asdict(finding) for finding in findings],
+            "environment": variables,
+        }
+        click.echo(json.dumps(data, indent=2, sort_keys=True))
+    else:
+        _print(prices, findings, variables)
+    sys.exit(1 if findings else 0)
+
+
+def diagnose() -> tuple[list[PluginPrice], list[Finding], dict[str, str]]:
+    """Prices of all plugins, what is wrong, and the FLEDGE_* variables that are set."""
+    manager = cast("PluginManager", FlyteContextManager.current_context().plugins)
+    manager.load()
+    prices = [_price(state) for state in manager.states if state.state != "disabled"]
+    findings = [*_broken(manager.states), *_conflicts(manager), *_versions(), *_slow(prices)]
+    variables = {name: value for name, value in sorted(os.environ.items()) if name.startswith("FLEDGE_")}
+    return prices, findings, variables
+
+
+def _price(state: PluginState) -> PluginPrice:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBE, state.plugin.module],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        return PluginPrice(state.plugin.name)
+    return PluginPrice(state.plugin.name, **json.loads(done.stdout.splitlines()[-1]))
+
+
+def _broken(states: list[PluginState]) -> list[Finding]:
+    return [
+        Finding(
+            str(state.plugin),
+            str(state.error),
+            f"update or remove it: pip install -U {state.plugin.distribution}; "
+            f"or switch it off: FLEDGE_DISABLE_PLUGINS={state.plugin.name}",
+        )
+        for state in states
+        if state.state == "quarantined"
+    ]
+
+
+def _conflicts(manager: PluginManager) -> list[Finding]:
+    return [
+        Finding(thing, f"claimed by {' and '.join(owners)}", f"switch one off: FLEDGE_DISABLE_PLUGINS={owners[-1]}")
+        for thing, owners in manager.conflicts()
+    ]
+
+
+def _versions() -> list[Finding]:
+    """Our own packages are released together: one that differs from the core was left behind by an update."""
+    findings = []
+    for distribution in metadata.distributions():
+        name: Any = distribution.metadata["Name"]  # Any: None for a broken installation
+        if name and name.lower().startswith("fledge-") and _is_ours(distribution) and distribution.version != __version__:
+            problem = f"is {distribution.version}, the core is {__version__}"
+            findings.append(Finding(name, problem, f"pip install {name}=={__version__}"))
+    return findings
+
+
+def _is_ours(distribution: metadata.Distribution) -> bool:
+    return (distribution.metadata["Author"] or "") == "The fledge authors"
+
+
+def _slow(prices: list[PluginPrice]) -> list[Finding]:
+    return [
+        Finding(
+            price.plugin,
+            f"its hook module takes {price.load_ms:.0f} ms to import (it loads {', '.join(price.imports)})",
+            "tell its author: heavy libraries belong inside the hooks that need them",
+        )
+        for price in prices
+        if price.load_ms is not None and price.load_ms > _LIGHT_MS
+    ]
+
+
+def _print(prices: list[PluginPrice], findings: list[Finding], variables: dict[str, str]) -> None:
+    click.echo(f"fledge {__version__}, Python {sys.version.split()[0]}")
+    click.echo("\nplugin          load       memory     imports")
+    for price in prices:
+        cost = "not importable" if price.load_ms is None else f"{price.load_ms:6.1f} ms  {price.memory_mib:6.1f} MiB"
+        click.echo(f"{price.plugin:<14} {cost}  {', '.join(price.imports)}")
+    if not prices:
+        click.echo("(none installed)")
+    click.echo("\nenvironment: " + (", ".join(f"{name}={value}" for name, value in variables.items()) or "no FLEDGE_* variable is set"))
+    for finding in findings:
+        click.echo(f"\n{click.style('problem', fg='red')} {finding.about}: {finding.problem}\n  what to do: {finding.way_out}")
+    if not findings:
+        click.echo("\nno problems found")
