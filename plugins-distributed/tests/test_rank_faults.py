@@ -383,8 +383,9 @@ def fails_for_good(_: bytes) -> bytes:
 
 
 def test_an_error_that_no_retry_can_help_is_not_restarted() -> None:
-    with pytest.raises(NonRecoverableError, match="^0$"):
+    with pytest.raises(NonRecoverableError) as caught:
         launch(b"", fails_for_good, Ranks(nproc=2, preload=PRELOAD, max_restarts=3))
+    assert caught.value.args == ("0",)
 
 
 def leaves_children(_: bytes) -> bytes:

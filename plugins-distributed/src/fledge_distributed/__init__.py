@@ -6,14 +6,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fledge_distributed.config import Ranks
+    from fledge_distributed.config import CleanPodPolicy, Elastic, Master, PyTorch, Ranks, RestartPolicy, RunPolicy, Worker
     from fledge_distributed.errors import LaunchError, LeaderIgnored, RankError, RankFailed, RankTimeout
     from fledge_distributed.ranks import Rank, current_rank
 
-__all__ = ["LaunchError", "LeaderIgnored", "Rank", "RankError", "RankFailed", "RankTimeout", "Ranks", "current_rank"]
+__all__ = [
+    "CleanPodPolicy",
+    "Elastic",
+    "LaunchError",
+    "LeaderIgnored",
+    "Master",
+    "PyTorch",
+    "Rank",
+    "RankError",
+    "RankFailed",
+    "RankTimeout",
+    "Ranks",
+    "RestartPolicy",
+    "RunPolicy",
+    "Worker",
+    "current_rank",
+]
 
 _HOMES = {
-    "config": ["Ranks"],
+    "config": ["CleanPodPolicy", "Elastic", "Master", "PyTorch", "Ranks", "RestartPolicy", "RunPolicy", "Worker"],
     "errors": ["LaunchError", "LeaderIgnored", "RankError", "RankFailed", "RankTimeout"],
     "ranks": ["Rank", "current_rank"],
 }

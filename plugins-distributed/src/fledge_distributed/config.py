@@ -1,13 +1,33 @@
-"""What a user writes into `task_config` to run a task on several ranks."""
+"""What a user writes into `task_config` to run a task on several ranks.
+
+Each type says how its ranks are started on one machine (`local_ranks`), what the backend dispatches on (`task_type`) and
+whether the message for the backend has anything to say (`messages.custom`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal
 
 from fledge.errors import DefinitionError
 
-__all__ = ["Ranks"]
+if TYPE_CHECKING:
+    from fledge.settings import Resources
+
+__all__ = [
+    "CleanPodPolicy",
+    "Config",
+    "Elastic",
+    "Master",
+    "PyTorch",
+    "Ranks",
+    "Replica",
+    "RestartPolicy",
+    "RunPolicy",
+    "Worker",
+]
 
 
 @dataclass(frozen=True)
@@ -50,8 +70,169 @@ class Ranks:
             raise DefinitionError(f"preload={self.preload!r}: give a tuple of module names, ({self.preload!r},)")
         object.__setattr__(self, "preload", tuple(self.preload))
 
+    @property
+    def task_type(self) -> str:
+        return "python-task"
+
+    def local_ranks(self) -> Ranks:
+        return self
+
+
+class RestartPolicy(Enum):
+    """When the operator restarts a replica; numbers of flyteidl's kubeflow RestartPolicy."""
+
+    NEVER = 0
+    FAILURE = 1
+    ALWAYS = 2
+
+
+class CleanPodPolicy(Enum):
+    """Which pods the operator removes at the end; numbers of flyteidl's kubeflow CleanPodPolicy."""
+
+    NONE = 0
+    RUNNING = 1
+    ALL = 2
+
+
+@dataclass(frozen=True)
+class RunPolicy:
+    """How the operator treats the job as a whole; fields that are None are left to it."""
+
+    clean_pod_policy: CleanPodPolicy | None = None
+    ttl_seconds_after_finished: int | None = None
+    active_deadline_seconds: int | None = None
+    backoff_limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Replica:
+    """What all replicas of one kind ask for; None: as the task itself."""
+
+    image: str | None = None
+    requests: Resources | None = None
+    limits: Resources | None = None
+    replicas: int | None = None
+    restart_policy: RestartPolicy | None = None
+
+
+@dataclass(frozen=True)
+class Worker(Replica):
+    """The workers of a job; `replicas` of them."""
+
+
+@dataclass(frozen=True)
+class Master(Replica):
+    """The master of a PyTorch job; always one."""
+
+    replicas: int | None = 1
+
+
+@dataclass(frozen=True)
+class PyTorch:
+    """A PyTorchJob: one master and `worker.replicas` workers, one rank each. Locally as many ranks of this machine.
+
+    Args:
+        master, worker: What each replica asks for.
+        run_policy: How the operator treats the job.
+        num_workers: The older spelling of `worker.replicas`.
+        increase_shared_mem: Mount a /dev/shm larger than a container's default 64 MiB, as data loaders need it.
+    """
+
+    master: Master = field(default_factory=Master)
+    worker: Worker = field(default_factory=Worker)
+    run_policy: RunPolicy | None = None
+    num_workers: int | None = None
+    increase_shared_mem: bool = True
+
+    def __post_init__(self) -> None:
+        if (self.num_workers is None) == (self.worker.replicas is None):
+            raise DefinitionError("PyTorch: give the number of workers once, as worker=Worker(replicas=...)")
+        at_least("worker.replicas", self.workers, 1)
+
+    @property
+    def workers(self) -> int:
+        return self.num_workers if self.num_workers is not None else self.worker.replicas or 0
+
+    @property
+    def task_type(self) -> str:
+        return "pytorch"
+
+    def local_ranks(self) -> Ranks:
+        """Each replica is a node with one rank."""
+        return Ranks(1, nnodes=1 + self.workers, preload=("torch",))
+
+
+@dataclass(frozen=True)
+class Elastic:
+    """torch's elastic launch: `nproc_per_node` ranks on each of `nnodes` nodes.
+
+    With one node this is a plain container task; with more it is a PyTorchJob without a master.
+
+    Args:
+        nnodes: Number of nodes, or a range `"2:4"`. Locally the smallest number of them is simulated.
+        nproc_per_node: Ranks per node.
+        start_method: "fork" or "spawn", as elsewhere; "spawn" (the default there) leaves the choice to the launcher here.
+        monitor_interval: Seconds between the polls of torch's agent; this launcher does not poll.
+        max_restarts: How often all ranks are started again after a failure.
+        rdzv_configs: Options of torch's rendezvous.
+        increase_shared_mem: As for PyTorch.
+        run_policy: How the operator treats the job.
+        timeout_s, stall_timeout_s, grace_s: As for Ranks.
+    """
+
+    nnodes: int | str = 1
+    nproc_per_node: int = 1
+    start_method: Literal["spawn", "fork"] = "spawn"
+    monitor_interval: float = 5
+    max_restarts: int = 0
+    rdzv_configs: Mapping[str, Any] = field(  # Any: options of torch's own
+        default_factory=lambda: {"timeout": 900, "join_timeout": 900}
+    )
+    increase_shared_mem: bool = True
+    run_policy: RunPolicy | None = None
+    _: KW_ONLY
+    timeout_s: float | None = None
+    stall_timeout_s: float | None = None
+    grace_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        at_least("nproc_per_node", self.nproc_per_node, 1)
+        lowest, highest = self.node_range
+        at_least("nnodes", lowest, 1)
+        if highest < lowest:
+            raise DefinitionError(f"nnodes={self.nnodes!r}: the range ends before it begins")
+        if self.start_method not in ("spawn", "fork"):
+            raise DefinitionError(f'start_method={self.start_method!r}: choose "spawn" or "fork"')
+        self.local_ranks()  # checks the rest
+
+    @property
+    def node_range(self) -> tuple[int, int]:
+        """(fewest, most) nodes."""
+        low, colon, high = str(self.nnodes).partition(":")
+        if not low.isdecimal() or not (high.isdecimal() if colon else True):
+            raise DefinitionError(f'nnodes={self.nnodes!r}: give a number, or a range such as "2:4"')
+        return int(low), int(high or low)
+
+    @property
+    def task_type(self) -> str:
+        return "python-task" if self.nnodes == 1 else "pytorch"
+
+    def local_ranks(self) -> Ranks:
+        return Ranks(
+            self.nproc_per_node,
+            nnodes=self.node_range[0],
+            preload=("torch",),
+            timeout_s=self.timeout_s,
+            stall_timeout_s=self.stall_timeout_s,
+            grace_s=self.grace_s,
+            max_restarts=self.max_restarts,
+        )
+
 
 def at_least(name: str, value: object, lowest: int) -> None:
     """DefinitionError unless `value` is an int from `lowest` on."""
     if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
         raise DefinitionError(f"{name}={value!r}: give a whole number, {lowest} or more")
+
+
+Config = Ranks | PyTorch | Elastic

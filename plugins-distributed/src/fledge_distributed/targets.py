@@ -81,9 +81,10 @@ def _with_file(code: CodeType, reduced: tuple[object, tuple[object, ...]]) -> tu
 
 def _culprit(value: object) -> str:
     """The closure or global variable of a function that cannot be pickled."""
-    if not inspect.isfunction(value):
+    function = getattr(value, "__wrapped__", value)  # a task keeps its function there
+    if not inspect.isfunction(function):
         return ""
-    variables = inspect.getclosurevars(value)
+    variables = inspect.getclosurevars(function)
     for name, content in [*variables.nonlocals.items(), *variables.globals.items()]:
         try:
             _cloudpickled(content)

@@ -1,0 +1,354 @@
+"""What ranks are told, how they are started, and that they end with their caller, however it ends."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fledge_distributed.attempt import held_port
+from fledge_distributed.config import Ranks
+from fledge_distributed.errors import LaunchError, RankFailed
+from fledge_distributed.frames import INLINE_BYTES, Channel, Kind
+from fledge_distributed.launcher import launch, run_ranks
+from fledge_distributed.logs import LineSplitter
+from fledge_distributed.ranks import Rank, current_rank
+from fledge_distributed.supervision import warm_up
+from hypothesis import given
+from hypothesis import strategies as st
+
+PRELOAD = ("pytest", "hypothesis")  # the ranks import this file
+TWO = Ranks(nproc=2, preload=PRELOAD)
+WITHIN_S = 30  # how long the kernel may take to deliver what has to come
+
+
+# -- pieces ------------------------------------------------------------------------------------------------------------
+
+
+@given(st.binary(), st.lists(st.integers(1, 40)))
+def test_lines_are_whole_however_the_bytes_arrive(data: bytes, cuts: list[int]) -> None:
+    splitter, lines, at = LineSplitter(), [], 0
+    for cut in cuts:
+        lines += splitter.feed(data[at : at + cut])
+        at += cut
+    lines += splitter.feed(data[at:]) + splitter.end()
+    text = data.decode("utf-8", "replace") if b"\n" not in data else None
+    expected = [part.decode("utf-8", "replace").removesuffix("\r") for part in data.split(b"\n")]
+    assert lines == (expected[:-1] if data.endswith(b"\n") or not data else expected), text
+
+
+@given(st.lists(st.one_of(st.binary(max_size=50), st.just(b"x" * (INLINE_BYTES + 1))), max_size=5))
+def test_frames_arrive_whole_and_in_order(bodies: list[bytes]) -> None:
+    left, right = (Channel(sock) for sock in socket.socketpair())
+    received: list[bytes] = []
+    for body in bodies:
+        left.send(Kind.VALUE, body)
+        received += [frame.body for frame in right.receive()]
+    left.close()
+    received += [frame.body for frame in right.receive()]
+    right.close()
+    assert received == bodies
+
+
+def test_a_held_port_is_given_to_nobody_else_and_can_be_listened_on() -> None:
+    with held_port() as holder, socket.socket() as other, socket.socket() as listener:
+        address = holder.getsockname()
+        with pytest.raises(OSError, match="in use"):
+            other.bind(address)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+
+
+# -- what a rank sees --------------------------------------------------------------------------------------------------
+
+
+def shows_environment(payload: bytes) -> bytes:
+    return "\n".join(f"{name}={os.environ.get(name)}" for name in payload.decode().split()).encode()
+
+
+def environments(names: str, config: Ranks) -> list[dict[str, str]]:
+    values = run_ranks(names.encode(), shows_environment, config, collect_all=True).values
+    rows = [values[rank].decode().splitlines() for rank in sorted(values)]
+    return [dict(line.split("=", 1) for line in row) for row in rows]
+
+
+def test_each_rank_has_the_variables_that_torchs_launcher_sets() -> None:
+    names = (
+        "RANK LOCAL_RANK GROUP_RANK NODE_RANK ROLE_RANK WORLD_SIZE LOCAL_WORLD_SIZE GROUP_WORLD_SIZE ROLE_WORLD_SIZE "
+        "MASTER_ADDR TORCHELASTIC_RESTART_COUNT TORCHELASTIC_MAX_RESTARTS OMP_NUM_THREADS ROLE_NAME"
+    )
+    config = Ranks(nproc=2, nnodes=2, preload=PRELOAD, max_restarts=3)
+    rows = [tuple(row.values()) for row in environments(names, config)]
+    assert rows == [
+        ("0", "0", "0", "0", "0", "4", "2", "2", "4", "127.0.0.1", "0", "3", "1", "default"),
+        ("1", "1", "0", "0", "1", "4", "2", "2", "4", "127.0.0.1", "0", "3", "1", "default"),
+        ("2", "0", "1", "1", "2", "4", "2", "2", "4", "127.0.0.1", "0", "3", "1", "default"),
+        ("3", "1", "1", "1", "3", "4", "2", "2", "4", "127.0.0.1", "0", "3", "1", "default"),
+    ]
+
+
+def test_port_and_run_id_are_shared_and_new_for_each_run() -> None:
+    runs = [environments("MASTER_PORT TORCHELASTIC_RUN_ID", TWO) for _ in range(2)]
+    assert all(run[0] == run[1] for run in runs)
+    assert runs[0][0]["TORCHELASTIC_RUN_ID"] != runs[1][0]["TORCHELASTIC_RUN_ID"]
+
+
+def test_the_callers_environment_folder_and_arguments_hold_in_the_ranks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OF_THE_CALLER", "set after the zygote has started")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.chdir(tmp_path)
+    row = environments("OF_THE_CALLER OMP_NUM_THREADS", TWO)[0]
+    assert row == {"OF_THE_CALLER": "set after the zygote has started", "OMP_NUM_THREADS": "3"}
+    assert launch(b"", shows_folder, TWO).decode().split("|") == [str(tmp_path), *sys.argv]
+
+
+def shows_folder(_: bytes) -> bytes:
+    return "|".join([os.getcwd(), *sys.argv]).encode()
+
+
+def shows_rank(_: bytes) -> bytes:
+    return repr(current_rank()).encode()
+
+
+@pytest.mark.parametrize("start", ["zygote", "spawn"])
+def test_forked_and_spawned_ranks_know_their_place(start: str) -> None:
+    config = Ranks(nproc=2, preload=PRELOAD if start == "zygote" else (), start=start)  # type: ignore[arg-type]  # both fit
+    values = run_ranks(b"", shows_rank, config, collect_all=True).values
+    assert values == {rank: repr(Rank(rank, rank, 0, 2, 2)).encode() for rank in range(2)}
+
+
+def test_sixty_four_ranks_start_and_end() -> None:
+    values = run_ranks(b"", shows_rank, Ranks(nproc=64, preload=PRELOAD), collect_all=True).values
+    assert len(set(values.values())) == 64
+
+
+def test_many_launches_at_once_do_not_meet() -> None:
+    results: dict[int, bytes] = {}
+
+    def one(number: int) -> None:
+        results[number] = launch(b"%d" % number, "builtins:bytes", Ranks(nproc=1))
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {number: b"%d" % number for number in range(8)}
+
+
+def draws_numbers(_: bytes) -> bytes:
+    import random
+
+    import numpy as np
+
+    return f"{random.random()} {np.random.rand()}".encode()  # noqa: NPY002 - the old global generator is the subject
+
+
+def test_ranks_do_not_share_random_numbers() -> None:
+    pytest.importorskip("numpy", reason="numpy is not installed: its generator cannot be checked")
+    config = Ranks(nproc=2, preload=(*PRELOAD, "numpy.random"))
+    drawn = [run_ranks(b"", draws_numbers, config, collect_all=True).values for _ in range(2)]
+    assert len({number for values in drawn for value in values.values() for number in value.split()}) == 8
+
+
+def test_a_preload_that_starts_threads_means_fresh_interpreters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tmp_path.joinpath("threads_at_import.py").write_text(
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = Ranks(nproc=2, preload=("threads_at_import",))
+    assert launch(b"x", "builtins:bytes", config) == b"x"
+    assert "a preloaded module has started threads: python" in caplog.text
+    with pytest.raises(LaunchError, match="has started threads"):
+        launch(b"x", "builtins:bytes", Ranks(preload=("threads_at_import",), start="zygote"))
+
+
+# -- lines -------------------------------------------------------------------------------------------------------------
+
+
+def writes_lines(_: bytes) -> bytes:
+    rank = current_rank().rank
+    print(f"out of {rank}")
+    print(f"err of {rank}", file=sys.stderr)
+    os.write(1, b"no line end")
+    return b""
+
+
+def test_every_line_of_every_rank_arrives_with_its_rank_and_stream() -> None:
+    lines: list[tuple[int, str, str]] = []
+    launch(b"", writes_lines, TWO, on_log=lambda *line: lines.append(line))
+    assert sorted(lines) == sorted(
+        [(rank, "stdout", f"out of {rank}") for rank in range(2)]
+        + [(rank, "stderr", f"err of {rank}") for rank in range(2)]
+        + [(rank, "stdout", "no line end") for rank in range(2)]
+    )
+
+
+def test_lines_are_printed_with_the_rank_and_the_node_when_there_are_several(capfd: pytest.CaptureFixture[str]) -> None:
+    launch(b"", writes_lines, Ranks(nproc=1, preload=PRELOAD))
+    launch(b"", writes_lines, Ranks(nproc=1, nnodes=2, preload=PRELOAD))
+    out, err = capfd.readouterr()
+    assert "[rank 0] out of 0\n" in out
+    assert "[node 1 rank 1] out of 1\n" in out
+    assert "[node 1 rank 1] err of 1\n" in err
+
+
+def writes_much(payload: bytes) -> bytes:
+    line = b"y" * 99 + b"\n"
+    for _ in range(int(payload) // len(line)):
+        os.write(1, line)
+    return b""
+
+
+def test_ten_megabytes_of_lines_per_rank_arrive() -> None:
+    counts = [0, 0]
+
+    def count(rank: int, stream: str, line: str) -> None:
+        counts[rank] += len(line) == 99
+
+    launch(b"%d" % 10_000_000, writes_much, TWO, on_log=count)
+    assert counts == [100_000, 100_000]
+
+
+# -- the end of the caller ---------------------------------------------------------------------------------------------
+
+SCRIPT = """
+import os, signal, sys, threading
+from fledge_distributed.config import Ranks
+from fledge_distributed.launcher import launch
+
+def body(payload):
+    fifo = os.open(os.environ["TEST_FIFO"], os.O_WRONLY)
+    if payload == b"stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if payload == b"children" and os.fork() == 0:
+        os.setsid()
+    os.write(fifo, b"%d %d\\n" % (os.getpid(), os.getppid()))
+    if payload == b"native":
+        import select
+        select.select([], [], [])
+    threading.Event().wait()
+
+if __name__ == "__main__":
+    launch(sys.argv[1].encode(), body, Ranks(nproc=2, grace_s=0.2))
+"""
+
+
+@pytest.fixture
+def caller(tmp_path: Path) -> Callable[..., tuple[subprocess.Popen[bytes], int, list[int]]]:
+    """Starts a script that runs two ranks; gives it, a descriptor that ends with the last rank, and the process ids."""
+    script, fifo = tmp_path / "script.py", tmp_path / "fifo"
+    script.write_text(textwrap.dedent(SCRIPT))
+    os.mkfifo(fifo)
+
+    def start(body: str, prefix: tuple[str, ...] = ()) -> tuple[subprocess.Popen[bytes], int, list[int]]:
+        command = [*prefix, sys.executable, str(script), body]
+        process = subprocess.Popen(command, env={**os.environ, "TEST_FIFO": str(fifo)}, stderr=subprocess.PIPE)
+        reader = os.open(fifo, os.O_RDONLY)
+        words: list[str] = []
+        while len(words) < (8 if body == "children" else 4):
+            words += read(reader).decode().split()
+        return process, reader, [int(word) for word in words]
+
+    return start
+
+
+def read(fd: int) -> bytes:
+    """The next bytes, or the end; fails when neither comes."""
+    ready, _, _ = select.select([fd], [], [], WITHIN_S)
+    assert ready, "still open: a rank is alive"
+    return os.read(fd, 1000)
+
+
+@pytest.mark.parametrize("body", ["asleep", "native", "stubborn", "children"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_nothing_outlives_a_caller_that_is_ended(
+    number: signal.Signals, body: str, caller: Callable[..., tuple[subprocess.Popen[bytes], int, list[int]]]
+) -> None:
+    process, reader, pids = caller(body)
+    zygote = os.pidfd_open(pids[1])
+    process.send_signal(number)
+    assert read(reader) == b""  # the end: every rank, and every child of one, has closed it
+    assert select.select([zygote], [], [], WITHIN_S)[0], "the zygote is alive"
+    _, errors = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == -number
+    assert (b"KeyboardInterrupt" in errors) == (number is signal.SIGINT)
+    os.close(reader)
+    os.close(zygote)
+
+
+def test_nothing_outlives_a_caller_that_ignored_sigint_from_the_start(
+    caller: Callable[..., tuple[subprocess.Popen[bytes], int, list[int]]]
+) -> None:
+    process, reader, _ = caller("asleep", ("sh", "-c", 'trap "" INT; exec "$@"', "sh"))
+    process.kill()
+    assert read(reader) == b""
+    process.communicate(timeout=WITHIN_S)
+    os.close(reader)
+
+
+def test_ranks_started_from_a_thread_outlive_the_thread_that_started_the_zygote() -> None:
+    starter = threading.Thread(target=warm_up, args=(PRELOAD,))
+    starter.start()
+    starter.join()
+    assert launch(b"", shows_rank, TWO)
+
+
+def test_a_forked_child_of_the_caller_has_its_own_zygote() -> None:
+    assert launch(b"", shows_rank, TWO)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, launch(b"", shows_rank, TWO))
+        os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as file:
+        assert file.read() == repr(Rank(0, 0, 0, 2, 2)).encode()
+    os.waitpid(child, 0)
+    assert launch(b"", shows_rank, TWO)
+
+
+def kills_the_zygote(_: bytes) -> bytes:
+    if current_rank().rank == 1:
+        os.kill(os.getppid(), signal.SIGKILL)
+    threading.Event().wait()
+    return b""
+
+
+def test_the_death_of_the_zygote_is_an_error_and_ends_the_ranks() -> None:
+    with pytest.raises(LaunchError, match="ended unexpectedly, killed by signal 9"):
+        launch(b"", kills_the_zygote, TWO)
+
+
+def stops_itself(_: bytes) -> bytes:
+    raise RankFailed("made by a user", 5)
+
+
+def test_an_error_of_ours_raised_in_a_rank_keeps_its_fields() -> None:
+    with pytest.raises(RankFailed, match="made by a user") as caught:
+        launch(b"", stops_itself, TWO)
+    assert caught.value.rank == 5
+
+
+def test_the_caller_never_loads_what_it_preloads() -> None:
+    code = (
+        "import sys\n"
+        "from fledge_distributed.config import Ranks\n"
+        "from fledge_distributed.launcher import launch\n"
+        "assert launch(b'x', 'builtins:bytes', Ranks(preload=('sqlite3',))) == b'x'\n"
+        "assert 'sqlite3' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=WITHIN_S)
