@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fledge.types.base import TypeRegistry
 from fledge.types.builtin import builtin_registry
 from fledge_dataframes.hooks import register_types

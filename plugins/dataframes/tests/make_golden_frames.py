@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import typing
 from dataclasses import make_dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 GOLDEN = Path(__file__).parent / "golden"
+AT = datetime(2013, 1, 2, 3, 4, 5)  # noqa: DTZ001 - frames may hold moments without a zone
 URI = "/data/somewhere"
 SCHEMA = pa.schema([("a", pa.int64()), ("b", pa.string())])
 TABLE = pa.table({"a": [1, 2, 3], "b": ["x", None, "z"]})
@@ -28,7 +28,7 @@ ALL = pa.table(
         "i": pa.array([1, None, -3], pa.int32()),
         "f": [0.5, None, 2.0],
         "s": ["x", "", None],
-        "t": pa.array([datetime(2013, 1, 2, 3, 4, 5), None, None], pa.timestamp("us")),
+        "t": pa.array([AT, None, None], pa.timestamp("us")),
         "d": pa.array([1, 2, None], pa.decimal128(38, 0)),
         "l": [[1, 2], [], None],
         "m": [{"x": 1, "y": "p"}, None, {"x": 2, "y": "q"}],
@@ -64,8 +64,8 @@ def annotations(kwtypes: Any, dataset: Any) -> dict[str, Any]:  # Any: whichever
                 b=bool,
                 t=datetime,
                 d=timedelta,
-                many=typing.List[int],
-                by=typing.Dict[str, float],
+                many=list[int],
+                by=dict[str, float],
             ),
         ],
         "numpy kinds": Annotated[
@@ -84,8 +84,8 @@ def annotations(kwtypes: Any, dataset: Any) -> dict[str, Any]:  # Any: whichever
         ],
         "nested mapping": Annotated[dataset, {"a": int, "m": {"x": int, "y": str}}],
         "dataclass inside": Annotated[dataset, kwtypes(a=int, inner=Inner)],
-        "list of tables": typing.List[pa.Table],
-        "optional table": typing.Optional[pa.Table],
+        "list of tables": list[pa.Table],
+        "optional table": pa.Table | None,
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+
 from fledge import idl
 from fledge.interface import kwtypes
 from fledge.storage import StorageRouter

@@ -27,12 +27,12 @@ from fledge_dataframes.kinds import (
     same_meaning,
     set_literal_type,
 )
-from fledge_dataframes.libraries import qualified_name
+from fledge_dataframes.libraries import qualified_name, refuse_doubles
 
 if TYPE_CHECKING:
     from fledge.idl import types as messages
 
-__all__ = ["Declared", "declared", "refuse_doubles", "refuse_unstorable"]
+__all__ = ["Declared", "declared", "refuse_unstorable"]
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,6 @@ def declared(metadata: Sequence[object]) -> Declared:
     for name, kind in flat(columns or {}, ""):
         check_kind(kind, name)
     return Declared(columns or {}, format_ or "", schema)
-
-
-def refuse_doubles(names: Sequence[str]) -> None:
-    """ColumnMismatch for the first name that more than one column has: no library and no file can tell them apart."""
-    if len(set(names)) < len(names):
-        double = next(name for name in names if names.count(name) > 1)
-        raise ColumnMismatch(double, "one column of this name", f"{names.count(double)} of them", "rename them")
 
 
 def refuse_unstorable(schema: pa.Schema, num_rows: int) -> None:

@@ -17,9 +17,18 @@ import pyarrow as pa
 from fledge.errors import LiveValueError, StorageError
 from fledge.storage import LIVE_SCHEME, scheme_of
 from fledge.types.mismatch import Mismatch
-from fledge_dataframes.columns import Declared, refuse_doubles, refuse_unstorable
+from fledge_dataframes.columns import Declared, refuse_unstorable
 from fledge_dataframes.errors import ColumnMismatch
-from fledge_dataframes.libraries import BY_PUBLIC_NAME, TABLE, Frame, Library, is_frame, library_of, to_arrow
+from fledge_dataframes.libraries import (
+    BY_PUBLIC_NAME,
+    TABLE,
+    Frame,
+    Library,
+    is_frame,
+    library_of,
+    refuse_doubles,
+    to_arrow,
+)
 from fledge_dataframes.parquet import ParquetFolder, write_parquet
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ taken too. Frames that can be changed in place are handed on as snapshots, so no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,16 @@ from fledge_dataframes.errors import ColumnMismatch
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BY_PUBLIC_NAME", "TABLE", "Library", "is_frame", "library_of", "qualified_name", "to_arrow"]
+__all__ = [
+    "BY_PUBLIC_NAME",
+    "TABLE",
+    "Library",
+    "is_frame",
+    "library_of",
+    "qualified_name",
+    "refuse_doubles",
+    "to_arrow",
+]
 
 Frame = Any  # Any: a frame of whichever library; none of them may be imported here
 _EXACT_IN_FLOAT64 = 2**53
@@ -74,6 +83,13 @@ def to_arrow(value: Frame) -> pa.Table:
     raise TypeError(f"{type(value).__name__} is no frame: it has no __arrow_c_stream__")
 
 
+def refuse_doubles(names: Sequence[str]) -> None:
+    """ColumnMismatch for the first name that more than one column has: no library and no file can tell them apart."""
+    if len(set(names)) < len(names):
+        double = next(name for name in names if names.count(name) > 1)
+        raise ColumnMismatch(double, "one column of this name", f"{names.count(double)} of them", "rename them")
+
+
 def _speaks_arrow(value: object) -> bool:
     """A stream of batches, or one batch; a lone column (a series) is neither."""
     is_column = any(base.__name__ in ("Series", "Array", "ChunkedArray") for base in type(value).__mro__)
@@ -96,6 +112,7 @@ def _to_batch(table: pa.Table) -> pa.RecordBatch:
 
 
 def _from_pandas(frame: pd.DataFrame) -> pa.Table:
+    refuse_doubles([str(name) for name in frame.columns])
     try:
         return pa.Table.from_pandas(frame)
     except pa.ArrowException as exc:
