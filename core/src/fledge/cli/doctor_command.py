@@ -1,4 +1,4 @@
-"""`fledge doctor`: what each plugin costs, what is broken or in conflict, which variables are in force, and what to do."""
+"""`fledge doctor`: what each plugin costs, what is broken or in conflict, what the environment says, and what to do."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Finding:
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def doctor_command(as_json: bool) -> None:
-    """Check the installation: prices, conflicts, broken plugins, versions, variables. Exit code 1 when something is wrong."""
+    """Check the installation: prices, conflicts, broken plugins, versions. Exit code 1: a problem was found."""
     prices, findings, variables = diagnose()
     if as_json:
         data = {
@@ -121,7 +121,12 @@ def _versions() -> list[Finding]:
     findings = []
     for distribution in metadata.distributions():
         name: Any = distribution.metadata["Name"]  # Any: None for a broken installation
-        if name and name.lower().startswith("fledge-") and _is_ours(distribution) and distribution.version != __version__:
+        if (
+            name
+            and name.lower().startswith("fledge-")
+            and _is_ours(distribution)
+            and distribution.version != __version__
+        ):
             problem = f"is {distribution.version}, the core is {__version__}"
             findings.append(Finding(name, problem, f"pip install {name}=={__version__}"))
     return findings
@@ -151,8 +156,13 @@ def _print(prices: list[PluginPrice], findings: list[Finding], variables: dict[s
         click.echo(f"{price.plugin:<14} {cost}  {', '.join(price.imports)}")
     if not prices:
         click.echo("(none installed)")
-    click.echo("\nenvironment: " + (", ".join(f"{name}={value}" for name, value in variables.items()) or "no FLEDGE_* variable is set"))
+    click.echo(
+        "\nenvironment: "
+        + (", ".join(f"{name}={value}" for name, value in variables.items()) or "no FLEDGE_* variable is set")
+    )
     for finding in findings:
-        click.echo(f"\n{click.style('problem', fg='red')} {finding.about}: {finding.problem}\n  what to do: {finding.way_out}")
+        click.echo(
+            f"\n{click.style('problem', fg='red')} {finding.about}: {finding.problem}\n  what to do: {finding.way_out}"
+        )
     if not findings:
         click.echo("\nno problems found")

@@ -186,7 +186,13 @@ def test_a_team_is_needed() -> None:
 
 @click.command("new-plugin")
 @click.argument("name")
-@click.option("--dir", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Where to make the folder.")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Where to make the folder.",
+)
 def new_plugin_command(name: str, folder: Path) -> None:
     """Make the folder fledge-NAME: a plugin that builds, with its contract suite."""
     made = write_plugin(name, folder)

@@ -216,7 +216,9 @@ class PluginManager:
             for config, claims in self._task_classes.items()
             if len({task_class for _, task_class in claims}) > 1
         ]
-        found += [(f"storage scheme {scheme!r}", sorted(names)) for scheme, names in self._schemes.items() if len(names) > 1]
+        found += [
+            (f"storage scheme {scheme!r}", sorted(names)) for scheme, names in self._schemes.items() if len(names) > 1
+        ]
         return sorted(found + self.registry.conflicts())
 
     def contributions(self, hook: str, task: Task, **arguments: object) -> list[tuple[str, Any]]:
@@ -255,10 +257,8 @@ class PluginManager:
         return None
 
     def _call(self, hook: str, one: _Implementation, arguments: Mapping[str, object]) -> Any:  # Any: the hook's answer
-        if self._is_traced:
-            _trace.info(
-                "%s: %s(%s)", one.plugin, hook, ", ".join(f"{name}={arguments[name]!r:.60}" for name in one.arguments)
-            )
+        for observe in self._observers:
+            observe(one.plugin, hook, {name: arguments[name] for name in one.arguments})
         return one.function(*(arguments[name] for name in one.arguments))
 
     def _report_once(self, plugin: str, hook: str) -> None:

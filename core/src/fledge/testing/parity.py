@@ -1,5 +1,6 @@
 """One task, three ways: a direct call, a container's run in a fresh process, and the same bytes through the container
-path in this process. They have to agree on the value, its type, or the error."""
+path in this process. They have to agree on the value, its type, or the error.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +8,16 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fledge import idl
-from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContextManager
 from fledge.errors import FledgeError, IgnoreOutputs
 from fledge.like_container import ContainerRun, run_like_container, write_inputs
 from fledge.storage import LiveStore, materialize
+
+if TYPE_CHECKING:
+    from fledge.container import PythonAutoContainerTask
 
 __all__ = ["ParityError", "assert_parity"]
 
@@ -23,7 +26,7 @@ _LAST_BLOCK = re.compile(r"\n\n(?=[A-Za-z_]\w*: )")  # an error document ends in
 
 
 class ParityError(FledgeError, AssertionError):
-    """A task gives different results in different kinds of run. Fields: `task_name`, `results` (kind of run -> result)."""
+    """A task gives different results in different kinds of run. Fields: `task_name`, `results` (kind -> result)."""
 
     origin = "USER"
 
@@ -60,7 +63,7 @@ def _direct(task: PythonAutoContainerTask[Any], inputs: Mapping[str, Any]) -> ob
         return task(**inputs)
     except IgnoreOutputs:
         return IGNORED
-    except Exception as exc:  # an error is a result like any other here
+    except Exception as exc:  # noqa: BLE001 - an error is a result like any other here
         return f"{type(exc).__name__}: {exc}"
 
 
@@ -73,7 +76,7 @@ def _in_process(task: PythonAutoContainerTask[Any], inputs: Mapping[str, Any], f
         return _values(task, materialize(outputs, storage))
     except IgnoreOutputs:
         return IGNORED
-    except Exception as exc:  # an error is a result like any other here
+    except Exception as exc:  # noqa: BLE001 - an error is a result like any other here
         return f"{type(exc).__name__}: {exc}"
 
 
@@ -108,7 +111,8 @@ def _same(first: Any, second: Any) -> bool:  # Any: values of any type
         return _bytes_of(first) == _bytes_of(second)
     if hasattr(first, "equals"):
         return bool(first.equals(second))
-    return bool(first == second) or (first != first and second != second)
+    both_nan = first != first and second != second  # noqa: PLR0124 - only NaN differs from itself
+    return bool(first == second) or both_nan
 
 
 def _bytes_of(path_like: Any) -> object:  # Any: a FlyteFile, FlyteDirectory or path

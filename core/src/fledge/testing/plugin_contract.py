@@ -38,12 +38,18 @@ HEAVY = (
 _PROBE = """
 import json, os, signal, sys, threading
 import fledge.hooks.spec
-before = set(sys.modules), dict(os.environ), list(sys.path), threading.active_count(), signal.getsignal(signal.SIGINT), sys.excepthook
+def state():
+    return {
+        "environment": dict(os.environ),
+        "sys.path": list(sys.path),
+        "threads": threading.active_count(),
+        "SIGINT handler": signal.getsignal(signal.SIGINT),
+        "excepthook": sys.excepthook,
+    }
+known, before = set(sys.modules), state()
 __import__(sys.argv[1])
-after = set(sys.modules), dict(os.environ), list(sys.path), threading.active_count(), signal.getsignal(signal.SIGINT), sys.excepthook
-names = ("modules", "environment", "sys.path", "threads", "SIGINT handler", "excepthook")
-changed = [name for name, old, new in list(zip(names, before, after))[1:] if old != new]
-print(json.dumps({"loaded": sorted(after[0] - before[0]), "changed": changed}))
+changed = [name for name, value in state().items() if value != before[name]]
+print(json.dumps({"loaded": sorted(set(sys.modules) - known), "changed": changed}))
 """
 
 

@@ -1,7 +1,8 @@
-"""Fixtures for users' tests. Loaded by pytest through an entry point, so it imports nothing heavy until a fixture is used."""
+"""Fixtures for users' tests. pytest loads this through an entry point: nothing heavy is imported before it is used."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ def fledge_hook_calls() -> list[HookCall]:
 @pytest.fixture
 def fledge_context(fledge_hook_calls: list[HookCall]) -> Iterator[FlyteContext]:
     """A context of this test alone, with the installed plugins loaded anew."""
-    from fledge.testing.contexts import fresh_context
+    from fledge.testing.contexts import fresh_context  # noqa: PLC0415 - see the top
 
     with fresh_context(discover=True, calls=fledge_hook_calls) as context:
         yield context
@@ -32,17 +33,15 @@ def fledge_context(fledge_hook_calls: list[HookCall]) -> Iterator[FlyteContext]:
 @pytest.fixture
 def fledge_parity() -> Callable[..., Any]:  # Any: as the task declares
     """`fledge_parity(task, **inputs)`: the value, once a local call and a container's run agree on it."""
-    from fledge.testing.parity import assert_parity
+    from fledge.testing.parity import assert_parity  # noqa: PLC0415 - see the top
 
     return assert_parity
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
     """On Python 3.10, which does not print notes, add an exception's notes to the report."""
     outcome: Any = yield  # Any: pluggy's result, whose type depends on pluggy's version
     notes = getattr(call.excinfo.value, "__notes__", None) if call.excinfo is not None else None
-    import sys
-
     if notes and sys.version_info < (3, 11):
         outcome.get_result().sections.append(("notes", "\n".join(notes)))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fledge import idl
-from fledge.container import PythonAutoContainerTask
 from fledge.serialize import task_spec, task_template
 from fledge.settings import Image, ImageConfig, SerializationSettings
 from fledge.testing.parity import assert_parity
+
+if TYPE_CHECKING:
+    from fledge.container import PythonAutoContainerTask
 
 __all__ = ["TaskContract"]
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fledge import idl
-from fledge.context import FlyteContext
-from fledge.errors import FledgeError, TypeConversionError
-from fledge.storage import LiveStore, StorageRouter, materialize
+from fledge.errors import TypeConversionError
+from fledge.storage import LiveStore, materialize
 from fledge.testing.contexts import plugin_registered
+
+if TYPE_CHECKING:
+    from fledge.context import FlyteContext
 
 __all__ = ["TransformerContract"]
 
@@ -70,10 +72,10 @@ class TransformerContract:
         if not self.in_containers:
             return
         with self._context() as context:
-            back = self._trip(context, list(self.values), list[self.python_type])
+            back = self._trip(context, list(self.values), _generic(list, self.python_type))
             assert all(map(self.equal, self.values, back))
             named = {str(number): value for number, value in enumerate(self.values)}
-            back = self._trip(context, named, dict[str, self.python_type])
+            back = self._trip(context, named, _generic(dict, str, self.python_type))
             assert all(self.equal(value, back[name]) for name, value in named.items())
 
     def test_conversion_leaves_the_value_alone(self) -> None:
@@ -90,7 +92,7 @@ class TransformerContract:
     def test_bad_values_are_refused_with_their_path(self) -> None:
         with self._context() as context:
             for value in self.bad_values:
-                error = _raised(context, value, self.python_type, context.storage)
+                error = _raised(context.registry.to_literal, value, self.python_type, context.storage, "inputs.x")
                 assert isinstance(error, TypeConversionError), f"{value!r} gave {error!r}"
                 assert error.path.startswith("inputs.x")
 
@@ -99,16 +101,17 @@ class TransformerContract:
         strange.scalar.error.message = "no value of any type"
         with self._context() as context:
             for literal in (strange, idl.literals.Literal()):
-                try:
-                    context.registry.to_python(literal, self.python_type, context.storage, "inputs.x")
-                except FledgeError as error:
-                    assert isinstance(error, TypeConversionError), f"gave {error!r}"
+                error = _raised(context.registry.to_python, literal, self.python_type, context.storage, "inputs.x")
+                assert error is None or isinstance(error, TypeConversionError), f"gave {error!r}"
 
 
-def _raised(context: FlyteContext, value: Any, python_type: Any, storage: StorageRouter) -> BaseException | None:
-    """What converting raises. Any: values and annotations."""
+def _generic(origin: Any, *arguments: Any) -> Any:  # Any: annotations put together at run time
+    return origin[arguments if len(arguments) > 1 else arguments[0]]
+
+
+def _raised(convert: Callable[..., object], *arguments: Any) -> BaseException | None:  # Any: values and annotations
     try:
-        context.registry.to_literal(value, python_type, storage, "inputs.x")
-    except Exception as exc:  # whatever it is, the caller tells what it should have been
+        convert(*arguments)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the caller tells what it should have been
         return exc
     return None
