@@ -6,12 +6,9 @@ Exit codes: 0 ok, 1 the user's error, 2 usage, 3 system, 130 Ctrl-C, 143 SIGTERM
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
-from types import TracebackType
 from typing import NoReturn
 
 import click
@@ -23,10 +20,9 @@ from fledge.cli.new_plugin_command import new_plugin_command
 from fledge.cli.run_command import run_command
 from fledge.errors import FledgeError, IgnoreOutputs, origin_of
 from fledge.settings import LocalConfig
+from fledge.tracebacks import format_error, was_raised_by_fledge
 
 __all__ = ["main"]
-
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -68,22 +64,10 @@ def _on_term(*_: object) -> NoReturn:
 
 
 def _show(error: BaseException) -> None:
-    """What happened, where, and what to do. Frames of fledge itself are left out of a user's traceback."""
-    if isinstance(error, FledgeError) and error.__cause__ is None:
+    """What happened, where, and what to do: one line for an error fledge found, else the user's traceback."""
+    if isinstance(error, FledgeError) and error.__cause__ is None and was_raised_by_fledge(error):
         click.echo(click.style(f"{type(error).__name__}: ", fg="red", bold=True) + str(error), err=True)
+        for note in getattr(error, "__notes__", ()):
+            click.echo(note, err=True)
     else:
-        shown = traceback.format_exception(type(error), error, _without_own_frames(error.__traceback__))
-        click.echo("".join(shown).rstrip(), err=True)
-        if sys.version_info >= (3, 11):
-            return
-    for note in getattr(error, "__notes__", ()):
-        click.echo(note, err=True)
-
-
-def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:
-    """The same traceback from the first frame that is not fledge's (or click's) on; all of it when there is none."""
-    own = (_PACKAGE, os.path.dirname(os.path.abspath(click.__file__)))
-    first = trace
-    while first is not None and first.tb_frame.f_code.co_filename.startswith(own):
-        first = first.tb_next
-    return first if first is not None else trace
+        click.echo(format_error(error).rstrip(), err=True)
