@@ -93,14 +93,32 @@ class Texts:
 class Containers:
     pair: tuple[int, str]
     many: tuple[int, ...]
-    unique: set[int]
-    frozen: frozenset[str]
-    point: Point
     options: Options
     keys: dict[int, str]
     days: dict[date, list[int]]
     colors: dict[Color, int]
     free: dict  # type: ignore[type-arg]  # free-form on purpose
+
+
+@dataclass
+class Sets:
+    unique: set[int]
+    frozen: frozenset[str]
+
+
+@dataclass
+class Points:
+    point: Point
+
+
+@dataclass
+class Levels:
+    level: Level = Level.LOW
+
+
+@dataclass
+class Users:
+    user: UserId = UserId(7)
 
 
 @dataclass
@@ -110,7 +128,6 @@ class Choices:
     answer: Literal[42] = 42
     maybe: Optional[list[Optional[Row]]] = None
     size: Size = Size.S
-    level: Level = Level.LOW
     number: Union[int, float, None] = None
 
 
@@ -121,6 +138,11 @@ class Box(Generic[T]):
 
 @dataclass
 class IntBox(Box[int]):
+    more: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Boxes(Box[int]):
     more: list[Box[str]] = field(default_factory=list)
 
 
@@ -129,7 +151,6 @@ class Frozen:
     flag: bool
     nothing: None = None
     ratio: float = field(default=0.5, metadata={"description": "between 0 and 1"})
-    user: UserId = UserId(7)
     marked: Annotated[int, "metadata"] = 3
 
 
@@ -219,13 +240,18 @@ def programs(flyte_file: Any, flyte_directory: Any, hash_method: Callable[..., A
             "containers",
             Containers,
             Containers(
-                (1, "a"), (1, 2, 3), {5}, frozenset({"z"}), Point(1), {"name": "o", "count": 2}, {1: "x"},
+                (1, "a"), (1, 2, 3), {"name": "o", "count": 2}, {1: "x"},
                 {date(2024, 1, 1): [1]}, {Color.RED: 1}, {"any": [1, None]},
             ),
         ),
-        ("choices", Choices, Choices("text", "slow", 42, [Row(1.0), None], Size.L, Level.HIGH, 2.5)),
+        ("choices", Choices, Choices("text", "slow", 42, [Row(1.0), None], Size.L, 2.5)),
         ("choices-defaults", Choices, Choices(1)),
-        ("int-box", IntBox, IntBox(1, [Box("a")])),
+        ("int-box", IntBox, IntBox(1, [2])),
+        ("boxes", Boxes, Boxes(1, [Box("a")])),
+        ("sets", Sets, Sets({5}, frozenset({"z"}))),
+        ("points", Points, Points(Point(1))),
+        ("levels", Levels, Levels(Level.HIGH)),
+        ("users", Users, Users()),
         ("frozen", Frozen, Frozen(True)),
         ("file", flyte_file, "s3://bucket/a.txt"),
         ("file-format", flyte_file["csv"], "gs://bucket/a.csv"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from fledge.types.converter import Converter
 from fledge.types.hints import unwrap
@@ -12,6 +12,7 @@ from fledge.types.mismatch import Mismatch
 if TYPE_CHECKING:
     from fledge.idl import literals as pb_literals
     from fledge.storage import StorageRouter
+    from fledge.types.kinds import Annotation, Value
 
 __all__ = ["HashMethod", "Pickled", "hash_method", "hashed", "is_pickled"]
 
@@ -32,7 +33,7 @@ class Pickled:
     """`Annotated[T, Pickled]`: values of T travel as pickles. Reading one runs code: trust where it comes from."""
 
 
-def hash_method(annotation: Any) -> HashMethod[Any] | None:  # Any: an annotation
+def hash_method(annotation: Annotation) -> HashMethod[Value] | None:
     """The first HashMethod of an annotation, if it has one."""
     return next((item for item in unwrap(annotation)[1] if isinstance(item, HashMethod)), None)
 
@@ -42,7 +43,7 @@ def is_pickled(item: object) -> bool:
     return item is Pickled or isinstance(item, Pickled)
 
 
-def hashed(inner: Converter, method: HashMethod[Any]) -> Converter:  # Any: of whatever type
+def hashed(inner: Converter, method: HashMethod[Value]) -> Converter:
     """A converter like `inner` that also sets the hash of the literals it writes."""
 
     def fill(literal: pb_literals.Literal, value: object, storage: StorageRouter) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from fledge.errors import ClaimConflictError, UnsupportedTypeError
-from fledge.types.converter import Converter, PlainForm
 from fledge.types.annotated import Pickled, hash_method, hashed, is_pickled
+from fledge.types.converter import Converter, PlainForm
 from fledge.types.guess import guess_python_type
 from fledge.types.hints import Unresolved, annotation_key, unwrap
+from fledge.types.kinds import Annotation, Value
 from fledge.types.mismatch import Mismatch, from_foreign
 from fledge.types.refusals import way_out
 
@@ -53,14 +54,14 @@ class TypeTransformer(Generic[V]):
     def __init__(self, name: str, python_type: type[V] | str) -> None:
         self.name, self.python_type = name, python_type
 
-    def literal_type(self, python_type: Any, registry: TypeRegistry) -> pb_types.LiteralType:  # Any: an annotation
+    def literal_type(self, python_type: Annotation, registry: TypeRegistry) -> pb_types.LiteralType:
         """The Flyte type of an annotation."""
         raise NotImplementedError(f"{type(self).__name__}.literal_type")
 
     def to_literal(
         self,
         value: V,
-        python_type: Any,  # Any: an annotation
+        python_type: Annotation,
         registry: TypeRegistry,
         storage: StorageRouter,
         path: str,
@@ -74,7 +75,7 @@ class TypeTransformer(Generic[V]):
     def to_python(
         self,
         literal: pb_literals.Literal,
-        python_type: Any,  # Any: an annotation
+        python_type: Annotation,
         registry: TypeRegistry,
         storage: StorageRouter,
         path: str,
@@ -82,19 +83,19 @@ class TypeTransformer(Generic[V]):
         """The value of a literal, which may be of any variant: it can come from anywhere."""
         raise NotImplementedError(f"{type(self).__name__}.to_python")
 
-    def refusal(self, python_type: Any) -> str:  # Any: an annotation
+    def refusal(self, python_type: Annotation) -> str:  # noqa: ARG002 - given by the base class
         """Why this one annotation is not supported and the way out; empty when it is. Loads no protobuf."""
         return ""
 
-    def parts(self, python_type: Any) -> Iterable[tuple[str, Any]]:  # Any: annotations
+    def parts(self, python_type: Annotation) -> Iterable[tuple[str, Annotation]]:  # noqa: ARG002 - given by the base class
         """The annotations inside this one, each with its step of the path (`[]`, `.name`). Loads no protobuf."""
         return ()
 
-    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm | None:  # Any: an annotation
+    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm | None:  # noqa: ARG002 - given by the base class
         """How values travel inside a dataclass or another structured value; None: they cannot."""
         return None
 
-    def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
+    def compile(self, python_type: Annotation, registry: TypeRegistry) -> Converter:
         """Bind the methods above to one annotation; built-in transformers override this for speed."""
 
         def to_literal(value: V, storage: StorageRouter, path: str = "value") -> pb_literals.Literal:
@@ -138,13 +139,13 @@ class TypeTransformer(Generic[V]):
         return f"{type(self).__name__}({self.name!r})"
 
 
-class TypeForm(TypeTransformer[Any]):  # Any: values of many classes
+class TypeForm(TypeTransformer[Value]):
     """A transformer for annotations that no class tells: unions, `Literal`, TypedDict, NamedTuple, dataclasses."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, object)
 
-    def matches(self, python_type: Any) -> bool:  # Any: an annotation
+    def matches(self, python_type: Annotation) -> bool:
         """Is it one of these annotations?"""
         raise NotImplementedError(f"{type(self).__name__}.matches")
 
@@ -154,7 +155,7 @@ class _Claim:
 
     __slots__ = ("owner", "transformer")
 
-    def __init__(self, owner: str, transformer: TypeTransformer[Any]) -> None:  # Any: of whatever type
+    def __init__(self, owner: str, transformer: TypeTransformer[Value]) -> None:
         self.owner, self.transformer = owner, transformer
 
 
@@ -171,8 +172,8 @@ class TypeRegistry:
         self._forms: list[TypeForm] = []
         self._memo: dict[object, Converter] = {}
 
-    def register(self, transformer: TypeTransformer[Any], owner: str = "fledge") -> None:  # Any: of whatever type
-        """Add a transformer. A second, different claim on the class raises ClaimConflictError when the class is used."""
+    def register(self, transformer: TypeTransformer[Value], owner: str = "fledge") -> None:
+        """Add a transformer. A second, different claim on its class raises ClaimConflictError when that is used."""
         self._memo.clear()
         claim = _Claim(owner, transformer)
         if isinstance(transformer.python_type, str):
@@ -186,7 +187,7 @@ class TypeRegistry:
 
     # -- finding --------------------------------------------------------------------------------------------------
 
-    def find(self, python_type: Any, path: str = "value") -> tuple[TypeTransformer[Any], Any]:  # Any: an annotation
+    def find(self, python_type: Annotation, path: str = "value") -> tuple[TypeTransformer[Value], Value]:
         """The transformer of an annotation and the annotation as that transformer wants it.
 
         Raises:
@@ -195,7 +196,7 @@ class TypeRegistry:
         """
         bare, metadata = unwrap(python_type)
         if isinstance(bare, Unresolved):
-            raise UnsupportedTypeError(path, bare.text, f"The name {bare.name!r} cannot be resolved: import or define it")
+            raise UnsupportedTypeError(path, bare.text, f"The name {bare.name!r} cannot be resolved: define it")
         chosen = next((item for item in metadata if isinstance(item, TypeTransformer)), None)
         if chosen is None and any(map(is_pickled, metadata)):
             chosen = self._claimed(Pickled)
@@ -205,7 +206,7 @@ class TypeRegistry:
             raise UnsupportedTypeError(path, python_type, way_out(bare))
         return chosen, python_type if chosen.keeps_metadata and metadata else bare
 
-    def _claimed(self, bare: Any) -> TypeTransformer[Any] | None:  # Any: an annotation
+    def _claimed(self, bare: Annotation) -> TypeTransformer[Value] | None:
         origin = getattr(bare, "__origin__", bare)
         if not isinstance(origin, type):
             return None
@@ -241,7 +242,7 @@ class TypeRegistry:
 
     # -- checking -------------------------------------------------------------------------------------------------
 
-    def check(self, python_type: Any, path: str = "value") -> None:  # Any: an annotation
+    def check(self, python_type: Annotation, path: str = "value") -> None:
         """Refuse an annotation that has no transformer, at any depth. Names that cannot be resolved yet are let pass.
 
         Loads no protobuf.
@@ -252,7 +253,7 @@ class TypeRegistry:
         """
         self._check(python_type, path, (), plain=False)
 
-    def _check(self, python_type: Any, path: str, outer: tuple[Any, ...], plain: bool) -> None:  # Any: annotations
+    def _check(self, python_type: Annotation, path: str, outer: tuple[Annotation, ...], plain: bool) -> None:
         bare, _ = unwrap(python_type)
         if isinstance(bare, Unresolved):
             return
@@ -273,12 +274,12 @@ class TypeRegistry:
             self._check(part, path + step, (*outer, seen), plain or transformer.is_struct)
 
     @staticmethod
-    def _has_plain_form(transformer: TypeTransformer[Any]) -> bool:  # Any: of whatever type
+    def _has_plain_form(transformer: TypeTransformer[Value]) -> bool:
         return type(transformer).plain_form is not TypeTransformer.plain_form
 
     # -- converting -----------------------------------------------------------------------------------------------
 
-    def converter(self, python_type: Any) -> Converter:  # Any: an annotation
+    def converter(self, python_type: Annotation) -> Converter:
         """The converter of an annotation, compiled once. Raises like `check`, and for names that are not resolved."""
         key = annotation_key(python_type)
         found = self._memo.get(key)
@@ -293,7 +294,7 @@ class TypeRegistry:
             self._memo[key] = found
         return found
 
-    def plain_form(self, python_type: Any) -> PlainForm:  # Any: an annotation
+    def plain_form(self, python_type: Annotation) -> PlainForm:
         """How an annotation that passed `check` travels inside a structured value."""
         transformer, seen = self.find(python_type)
         form = transformer.plain_form(seen, self)
@@ -301,7 +302,7 @@ class TypeRegistry:
             raise UnsupportedTypeError("value", python_type, "It cannot travel inside a structured value")
         return form
 
-    def has_literal_form(self, python_type: Any) -> bool:  # Any: an annotation
+    def has_literal_form(self, python_type: Annotation) -> bool:
         """Can values travel on their own, at every depth? Tuples and sets cannot."""
         try:
             self.check(python_type)
@@ -311,8 +312,8 @@ class TypeRegistry:
 
     def to_literal(
         self,
-        value: Any,  # Any: of whatever type
-        python_type: Any,  # Any: an annotation
+        value: Value,
+        python_type: Annotation,
         storage: StorageRouter,
         path: str = "value",
     ) -> pb_literals.Literal:
@@ -322,18 +323,18 @@ class TypeRegistry:
     def to_python(
         self,
         literal: pb_literals.Literal,
-        python_type: Any,  # Any: an annotation
+        python_type: Annotation,
         storage: StorageRouter,
         path: str = "value",
-    ) -> Any:  # Any: of whatever type
+    ) -> Value:
         """The value of a literal. Raises TypeConversionError, whatever the literal holds."""
         return self.converter(python_type).to_python(literal, storage, path)
 
-    def literal_type(self, python_type: Any) -> pb_types.LiteralType:  # Any: an annotation
+    def literal_type(self, python_type: Annotation) -> pb_types.LiteralType:
         """The Flyte type of an annotation: shared, copy it before you change it."""
         return self.converter(python_type).literal_type
 
-    def guess_python_type(self, literal_type: pb_types.LiteralType) -> Any:  # Any: an annotation
+    def guess_python_type(self, literal_type: pb_types.LiteralType) -> Value:
         """An annotation that reads values of a Flyte type, for interfaces that only exist as messages."""
         return guess_python_type(literal_type)
 

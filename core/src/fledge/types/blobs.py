@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import pickle
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_origin
+from typing import TYPE_CHECKING
 
 from fledge import idl
 from fledge.types.annotated import Pickled
 from fledge.types.base import TypeTransformer
 from fledge.types.converter import Converter, PlainForm
 from fledge.types.files import FlyteDirectory, FlyteFile, RemoteHandle
-from fledge.types.hints import unwrap
+from fledge.types.hints import class_of, unwrap
+from fledge.types.kinds import Annotation, Plain, Value
 from fledge.types.mismatch import Mismatch
 from fledge.types.wire import read_indirect, read_uri
 
@@ -49,7 +50,7 @@ class HandleTransformer(TypeTransformer[RemoteHandle]):
             format=python_type.extension(), dimensionality=multipart if self._directory else single
         )
 
-    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:  # noqa: ARG002 - given by the base class
         def pack(value: object, storage: StorageRouter) -> object:
             uri, metadata = self._publish(value, python_type, storage)
             return {"path": uri, "metadata": metadata} if metadata else {"path": uri}
@@ -59,14 +60,14 @@ class HandleTransformer(TypeTransformer[RemoteHandle]):
                 raise Mismatch(python_type, plain, "no path in it")
             return self._handle_on(plain["path"], plain.get("metadata"), python_type, plain, storage)
 
-        def schema() -> dict[str, Any]:  # Any: JSON
+        def schema() -> dict[str, Plain]:
             properties = {"path": _PATH} if self._directory else {"path": _PATH, "metadata": _METADATA}
             title = self._handle.__name__
             return {"type": "object", "title": title, "properties": properties, "additionalProperties": False}
 
         return PlainForm(pack, unpack, schema, (python_type,))
 
-    def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
+    def compile(self, python_type: Annotation, registry: TypeRegistry) -> Converter:
         plain, blob_type = self.plain_form(python_type, registry), self._blob_type(python_type)
 
         def fill(literal: pb_literals.Literal, value: object, storage: StorageRouter) -> None:
@@ -95,7 +96,9 @@ class HandleTransformer(TypeTransformer[RemoteHandle]):
             classes=(python_type,),
         )
 
-    def _publish(self, value: Any, python_type: Any, storage: StorageRouter) -> tuple[str, dict[str, str] | None]:  # Any: what a user gave, for which annotation
+    def _publish(
+        self, value: Value, python_type: Annotation, storage: StorageRouter
+    ) -> tuple[str, dict[str, str] | None]:
         """The URI under which the bytes last, and the metadata that goes along."""
         handle = value
         if not isinstance(value, self._handle):
@@ -114,7 +117,7 @@ class HandleTransformer(TypeTransformer[RemoteHandle]):
             return target, handle.metadata
         return storage.publish(path), handle.metadata
 
-    def _must_exist(self, path: str, python_type: Any, value: object) -> None:  # Any: an annotation
+    def _must_exist(self, path: str, python_type: Annotation, value: object) -> None:
         if not (os.path.isdir(path) if self._directory else os.path.isfile(path)):
             kind = "directory" if self._directory else "file"
             raise Mismatch(python_type, value, f"there is no {kind} at {path}")
@@ -122,8 +125,8 @@ class HandleTransformer(TypeTransformer[RemoteHandle]):
     def _handle_on(
         self,
         uri: str,
-        metadata: Any,  # Any: whatever the message holds
-        python_type: Any,  # Any: an annotation
+        metadata: Value,
+        python_type: Annotation,
         found: object,
         storage: StorageRouter,
     ) -> RemoteHandle:
@@ -135,7 +138,7 @@ class HandleTransformer(TypeTransformer[RemoteHandle]):
         return made.bind(storage)
 
 
-class PickleTransformer(TypeTransformer[Any]):  # Any: of any type
+class PickleTransformer(TypeTransformer[Value]):
     """`Annotated[T, Pickled]`: a pickle in the storage. cloudpickle writes it where it is installed."""
 
     keeps_metadata = True
@@ -143,17 +146,17 @@ class PickleTransformer(TypeTransformer[Any]):  # Any: of any type
     def __init__(self) -> None:
         super().__init__("FlytePickle", Pickled)
 
-    def refusal(self, python_type: Any) -> str:  # Any: an annotation
+    def refusal(self, python_type: Annotation) -> str:
         return "Write Annotated[T, Pickled], with the type of the value for T" if python_type is Pickled else ""
 
-    def literal_type(self, python_type: Any, registry: TypeRegistry) -> pb_types.LiteralType:  # Any: an annotation
+    def literal_type(self, python_type: Annotation, registry: TypeRegistry) -> pb_types.LiteralType:  # noqa: ARG002 - given by the base class
         made = idl.types.LiteralType(blob=idl.types.BlobType(format=PICKLE_FORMAT))
         made.metadata.fields["python_class_name"].string_value = str(unwrap(python_type)[0])
         return made
 
-    def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
+    def compile(self, python_type: Annotation, registry: TypeRegistry) -> Converter:
         bare = unwrap(python_type)[0]
-        origin = get_origin(bare) or bare
+        origin = class_of(bare)
         expected = origin if isinstance(origin, type) else object
 
         def fill(literal: pb_literals.Literal, value: object, storage: StorageRouter) -> None:
@@ -185,9 +188,9 @@ class PickleTransformer(TypeTransformer[Any]):  # Any: of any type
 
 
 @cache
-def _dumps_function() -> Any:  # Any: a function of one of two modules
+def _dumps_function() -> Value:
     try:
-        import cloudpickle  # type: ignore[import-untyped, unused-ignore]  # optional; also pickles what has no name
+        import cloudpickle  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - optional
     except ImportError:
         return pickle.dumps
     return cloudpickle.dumps
@@ -198,7 +201,7 @@ def _dumps(value: object) -> bytes:
     return data
 
 
-def _load(uri: str, literal: object, bare: object, expected: type, storage: StorageRouter) -> object:
+def _load(uri: str, literal: pb_literals.Literal, bare: object, expected: type, storage: StorageRouter) -> object:
     data = read_uri(uri, literal, bare, storage)
     try:
         value = pickle.loads(data)  # noqa: S301 - the annotation asks for it
@@ -209,7 +212,7 @@ def _load(uri: str, literal: object, bare: object, expected: type, storage: Stor
     return value
 
 
-BLOBS: tuple[TypeTransformer[Any], ...] = (  # Any: of several types
+BLOBS: tuple[TypeTransformer[Value], ...] = (
     HandleTransformer("FlyteFilePath", FlyteFile, directory=False),
     HandleTransformer("FlyteDirectory", FlyteDirectory, directory=True),
     PickleTransformer(),

@@ -14,12 +14,14 @@ from fledge.types.structs import (
     TupleTransformer,
     TypedDictTransformer,
 )
+from fledge.types.times import TIMES
 from fledge.types.unions import UnionTransformer
 
 __all__ = ["builtin_registry"]
 
 _TRANSFORMERS = (
     *SCALARS,
+    *TIMES,
     *BLOBS,
     EnumTransformer(),
     ListTransformer(),

@@ -8,11 +8,12 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, get_args
 
 from fledge import idl
 from fledge.types.base import TypeForm, TypeTransformer
 from fledge.types.converter import Converter, PlainForm
+from fledge.types.hints import origin_of
 from fledge.types.mismatch import Mismatch
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from fledge.idl import types as pb_types
     from fledge.storage import StorageRouter
     from fledge.types.base import TypeRegistry
+    from fledge.types.kinds import Annotation, Value
 
 __all__ = ["EnumTransformer", "LiteralTransformer"]
 
@@ -34,13 +36,13 @@ class EnumTransformer(TypeTransformer[Enum]):
     def __init__(self) -> None:
         super().__init__("DefaultEnumTransformer", Enum)
 
-    def refusal(self, python_type: Any) -> str:  # Any: an annotation
+    def refusal(self, python_type: Annotation) -> str:
         kinds = {type(member.value) for member in python_type}
         if len(kinds) == 1 and kinds <= set(_BASES):
             return ""
         return "The values of an Enum must all be str, or all int, float or bool" if kinds else "It has no members"
 
-    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         base = registry.plain_form(_value_type(python_type))
         value_of, member_of = _value_of(python_type), _member_of(python_type)
         return PlainForm(
@@ -50,7 +52,7 @@ class EnumTransformer(TypeTransformer[Enum]):
             (python_type,),
         )
 
-    def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
+    def compile(self, python_type: Annotation, registry: TypeRegistry) -> Converter:
         base = registry.converter(_value_type(python_type))
         value_of, member_of = _value_of(python_type), _member_of(python_type)
 
@@ -70,16 +72,16 @@ class EnumTransformer(TypeTransformer[Enum]):
         return Converter(python_type, literal_type, fill, read, plain=plain, classes=(python_type,))
 
 
-def _value_type(enum_type: Any) -> type:  # Any: an Enum class
+def _value_type(enum_type: Annotation) -> type:
     return type(next(iter(enum_type)).value)
 
 
-def _value_of(enum_type: Any) -> Callable[[Any], Any]:  # Any: an Enum class, its members and values
+def _value_of(enum_type: Annotation) -> Callable[[Value], Value]:
     """From a member, or a value of one as it stands, to the value."""
     base = _value_type(enum_type)
     values = {member.value for member in enum_type}
 
-    def value_of(value: Any) -> Any:  # Any: whatever a user gave
+    def value_of(value: Value) -> Value:
         if type(value) is enum_type:
             return value.value
         if type(value) is base and value in values:
@@ -89,8 +91,8 @@ def _value_of(enum_type: Any) -> Callable[[Any], Any]:  # Any: an Enum class, it
     return value_of
 
 
-def _member_of(enum_type: Any) -> Callable[[Any], Any]:  # Any: an Enum class, its members and values
-    def member_of(value: Any) -> Any:  # Any: whatever a literal held
+def _member_of(enum_type: Annotation) -> Callable[[Value], Value]:
+    def member_of(value: Value) -> Value:
         try:
             return enum_type(value)
         except Exception as exc:  # ValueError, or whatever a user's _missing_ raises
@@ -105,23 +107,23 @@ class LiteralTransformer(TypeForm):
     def __init__(self) -> None:
         super().__init__("LiteralTypeTransformer")
 
-    def matches(self, python_type: Any) -> bool:  # Any: an annotation
-        return get_origin(python_type) is typing.Literal
+    def matches(self, python_type: Annotation) -> bool:
+        return origin_of(python_type) is typing.Literal
 
-    def refusal(self, python_type: Any) -> str:  # Any: an annotation
+    def refusal(self, python_type: Annotation) -> str:
         allowed = (*_BASES, Enum, type(None))
         strange = [arg for arg in get_args(python_type) if not isinstance(arg, allowed)]
         return f"Literal takes str, int, bool, None and Enum members, not {strange[0]!r}" if strange else ""
 
-    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:  # noqa: ARG002 - given by the base class
         args = get_args(python_type)
         contains = _contains(python_type)
         by_plain = {(type(_plain(arg)), _plain(arg)): arg for arg in args}
 
-        def pack(value: object, storage: StorageRouter) -> object:
+        def pack(value: object, _: StorageRouter) -> object:
             return _plain(contains(value))
 
-        def unpack(plain: object, storage: StorageRouter) -> object:
+        def unpack(plain: object, _: StorageRouter) -> object:
             key = int(plain) if type(plain) is float and plain.is_integer() else plain
             for found in (plain, key):
                 try:
@@ -133,10 +135,11 @@ class LiteralTransformer(TypeForm):
         values = [_plain(arg) for arg in args]
         schema = {"const": values[0]} if len(values) == 1 else {"enum": values}
         classes = tuple({type(arg): None for arg in args})
-        return PlainForm(pack, unpack, lambda: dict(schema), classes, lambda value: type(value) in classes and value in args)
+        listed = frozenset((type(arg), arg) for arg in args)
+        return PlainForm(pack, unpack, lambda: dict(schema), classes, lambda value: _is_listed(value, listed))
 
-    def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
-        groups: dict[type, list[Any]] = {}  # Any: the listed values
+    def compile(self, python_type: Annotation, registry: TypeRegistry) -> Converter:
+        groups: dict[type, list[Value]] = {}
         for arg in get_args(python_type):
             groups.setdefault(type(arg), []).append(arg)
         if len(groups) > 1:
@@ -161,34 +164,35 @@ class LiteralTransformer(TypeForm):
         )
 
 
-def _union_of(groups: dict[type, list[Any]]) -> Any:  # Any: listed values, an annotation
-    members = tuple(
-        kind if kind is type(None) else typing.Literal[tuple(values)] for kind, values in groups.items()
-    )
+def _union_of(groups: dict[type, list[Value]]) -> Value:
+    members = tuple(kind if kind is type(None) else typing.Literal[tuple(values)] for kind, values in groups.items())
     return typing.Union[members]  # noqa: UP007 - made at run time
 
 
-def _plain(value: Any) -> Any:  # Any: a listed value
+def _plain(value: Value) -> Value:
     return value.value if isinstance(value, Enum) else value
 
 
-def _contains(python_type: Any) -> Callable[[Any], Any]:  # Any: an annotation and its values
+def _contains(python_type: Annotation) -> Callable[[Value], Value]:
     """Give a listed value back, refuse others; True is not 1."""
-    listed = {(type(arg), arg) for arg in get_args(python_type)}
+    listed = frozenset((type(arg), arg) for arg in get_args(python_type))
 
-    def contains(value: Any) -> Any:  # Any: whatever a user gave
-        try:
-            known = (type(value), value) in listed
-        except TypeError:  # a list or dict, which no one can list
-            known = False
-        if not known:
+    def contains(value: Value) -> Value:
+        if not _is_listed(value, listed):
             raise Mismatch(python_type, value)
         return value
 
     return contains
 
 
-def _listed_type(base: Converter, values: list[Any]) -> pb_types.LiteralType:  # Any: listed values
+def _is_listed(value: Value, listed: frozenset[tuple[type, Value]]) -> bool:
+    try:
+        return (type(value), value) in listed
+    except TypeError:  # a list or dict, which no one can list
+        return False
+
+
+def _listed_type(base: Converter, values: list[Value]) -> pb_types.LiteralType:
     made = idl.types.LiteralType()
     made.CopyFrom(base.literal_type)
     if made.HasField("enum_type"):

@@ -7,7 +7,7 @@ loads the Flyte messages.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fledge import idl
 from fledge.types.mismatch import Mismatch
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fledge.idl import literals as pb_literals
     from fledge.idl import types as pb_types
     from fledge.storage import StorageRouter
+    from fledge.types.kinds import Annotation, Plain, Value
 
 __all__ = ["Converter", "PlainForm"]
 
@@ -31,11 +32,11 @@ class PlainForm:
 
     def __init__(
         self,
-        pack: Callable[[Any, StorageRouter], Any],  # Any: each type has its own values
-        unpack: Callable[[Any, StorageRouter], Any],  # Any: anything may have been read
-        schema: Callable[[], dict[str, Any]],  # Any: JSON
+        pack: Callable[[Value, StorageRouter], Value],
+        unpack: Callable[[Value, StorageRouter], Value],
+        schema: Callable[[], dict[str, Plain]],
         classes: tuple[type, ...] = (),
-        fits: Callable[[Any], bool] | None = None,  # Any: asked about every value
+        fits: Callable[[Value], bool] | None = None,
     ) -> None:
         self.pack, self.unpack, self.schema, self.classes = pack, unpack, schema, classes
         self.fits = fits or (lambda value: type(value) in classes)
@@ -69,18 +70,18 @@ class Converter:
 
     def __init__(
         self,
-        python_type: Any,  # Any: annotations are not only classes
+        python_type: Annotation,
         literal_type: Callable[[], pb_types.LiteralType],
-        fill: Callable[[pb_literals.Literal, Any, StorageRouter], None],  # Any: each type has its own values
-        read: Callable[[pb_literals.Literal, StorageRouter], Any],  # Any: each type has its own values
+        fill: Callable[[pb_literals.Literal, Value, StorageRouter], None],
+        read: Callable[[pb_literals.Literal, StorageRouter], Value],
         *,
         plain: PlainForm | None = None,
         classes: tuple[type, ...] = (),
-        fits: Callable[[Any], bool] | None = None,  # Any: asked about every value
+        fits: Callable[[Value], bool] | None = None,
         fill_all: Callable[..., None] | None = None,
-        read_all: Callable[..., list[Any]] | None = None,  # Any: each type has its own values
+        read_all: Callable[..., list[Value]] | None = None,
         to_literal: Callable[..., pb_literals.Literal] | None = None,
-        to_python: Callable[..., Any] | None = None,  # Any: each type has its own values
+        to_python: Callable[..., Value] | None = None,
     ) -> None:
         self.python_type = python_type
         self._make_literal_type = literal_type

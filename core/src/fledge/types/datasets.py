@@ -37,12 +37,12 @@ class StructuredDataset:
         self._frame_type: Any = None  # Any: the class of the frame that open() asked for
         self._reader: Callable[[Any], Any] | None = None  # Any: from a frame class to a frame
 
-    def bind(self: D, reader: Callable[[Any], Any]) -> D:  # Any: from a frame class to a frame
+    def bind(self: D, reader: Callable[[Any], Any]) -> D:  # Any: from a frame class to a frame  # noqa: PYI019 - Self is new in Python 3.11
         """For the plugin: `reader(frame_type)` reads the table as that type."""
         self._reader = reader
         return self
 
-    def open(self: D, frame_type: Any) -> D:  # Any: the class of a frame
+    def open(self: D, frame_type: Any) -> D:  # Any: the class of a frame  # noqa: PYI019 - Self is new in Python 3.11
         """Choose how `all()` gives the table: `dataset.open(pd.DataFrame).all()`."""
         self._frame_type = frame_type
         return self

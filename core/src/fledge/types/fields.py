@@ -6,29 +6,32 @@ or a base in brackets, says they are.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from fledge.types.hints import class_hints, is_qualified, substitute
+from fledge.types.hints import class_hints, class_of, is_qualified, substitute
+
+if TYPE_CHECKING:
+    from fledge.types.kinds import Annotation
 
 __all__ = ["NO_DEFAULT", "Field", "dataclass_fields", "lost_init_var", "named_tuple_fields", "typed_dict_fields"]
 
-NO_DEFAULT: Any = object()  # Any: stands in place of a default
+NO_DEFAULT: Annotation = object()
 
 
 class Field(NamedTuple):
     """One field; `required`: it has neither a default nor a factory."""
 
     name: str
-    annotation: Any  # Any: an annotation
+    annotation: Annotation
     required: bool
-    default: Any = NO_DEFAULT  # Any: of the field's type
+    default: Annotation = NO_DEFAULT
     init: bool = True
     description: str = ""
 
 
-def dataclass_fields(python_type: Any) -> list[Field]:  # Any: an annotation
+def dataclass_fields(python_type: Annotation) -> list[Field]:
     """The fields of a dataclass, inherited ones included; those with `init=False` are set after construction."""
-    from dataclasses import MISSING, fields  # whoever has a dataclass has loaded it; a task of ints has not
+    from dataclasses import MISSING, fields  # noqa: PLC0415 - users of dataclasses have loaded it, others need not
 
     hints = _all_hints(python_type)
     return [
@@ -40,13 +43,13 @@ def dataclass_fields(python_type: Any) -> list[Field]:  # Any: an annotation
             field.init,
             str(field.metadata.get("description", "")),
         )
-        for field in fields(get_origin(python_type) or python_type)
+        for field in fields(class_of(python_type))
     ]
 
 
-def lost_init_var(cls: Any) -> str:  # Any: a dataclass
+def lost_init_var(cls: Annotation) -> str:
     """The name of an InitVar without a default, which no value remembers; empty for none."""
-    from dataclasses import MISSING, fields  # as above
+    from dataclasses import MISSING, fields  # noqa: PLC0415 - users of dataclasses have loaded it, others need not
 
     kept = {field.name for field in fields(cls)}
     for name, field in cls.__dataclass_fields__.items():
@@ -56,9 +59,9 @@ def lost_init_var(cls: Any) -> str:  # Any: a dataclass
     return ""
 
 
-def typed_dict_fields(python_type: Any) -> list[Field]:  # Any: an annotation
+def typed_dict_fields(python_type: Annotation) -> list[Field]:
     """The keys of a TypedDict."""
-    cls = get_origin(python_type) or python_type
+    cls = class_of(python_type)
     made = []
     for name, annotation in _all_hints(python_type).items():
         written = is_qualified(annotation)
@@ -67,9 +70,9 @@ def typed_dict_fields(python_type: Any) -> list[Field]:  # Any: an annotation
     return made
 
 
-def named_tuple_fields(python_type: Any) -> list[Field]:  # Any: an annotation
+def named_tuple_fields(python_type: Annotation) -> list[Field]:
     """The fields of a NamedTuple; those of `collections.namedtuple` have no types, which is refused later."""
-    cls = get_origin(python_type) or python_type
+    cls = class_of(python_type)
     hints = _all_hints(python_type)
     defaults = cls._field_defaults
     return [
@@ -77,13 +80,13 @@ def named_tuple_fields(python_type: Any) -> list[Field]:  # Any: an annotation
     ]
 
 
-def _all_hints(python_type: Any) -> dict[str, Any]:  # Any: an annotation, and annotations
+def _all_hints(python_type: Annotation) -> dict[str, Annotation]:
     """Annotations of the class and its bases, those of bases first, as Python orders fields."""
-    cls = get_origin(python_type) or python_type
+    cls = class_of(python_type)
     own = dict(zip(getattr(cls, "__parameters__", ()), get_args(python_type), strict=False))
-    found: dict[str, Any] = {}  # Any: annotations
+    found: dict[str, Annotation] = {}
     for base in reversed(vars(cls).get("__orig_bases__") or cls.__bases__):
-        origin = get_origin(base) or base
+        origin = class_of(base)
         if isinstance(origin, type) and origin not in _WITHOUT_FIELDS:  # TypedDict and NamedTuple are functions
             found.update({name: substitute(hint, own) for name, hint in _all_hints(base).items()})
     return {**found, **{name: substitute(hint, own) for name, hint in class_hints(cls).items()}}

@@ -17,7 +17,7 @@ from typing import IO, Any, ClassVar, TypeVar
 from fledge.errors import DefinitionError
 from fledge.storage import StorageRouter, scheme_of
 
-__all__ = ["FlyteDirectory", "FlyteFile", "RemoteHandle", "use_storage"]
+__all__ = ["FlyteDirectory", "FlyteFile", "RemoteHandle", "handle_class", "use_storage"]
 
 H = TypeVar("H", bound="RemoteHandle")
 
@@ -27,7 +27,7 @@ _specific: dict[tuple[type, str], type[Any]] = {}  # Any: a handle class. (class
 
 def use_storage(source: Callable[[], StorageRouter]) -> None:
     """Say where handles that users make find their storage: the context layer names its current one here, once."""
-    global _storage_source  # noqa: PLW0603 - the one seam through which a lower layer reaches the current context
+    global _storage_source  # noqa: PLW0603 - the one seam by which a low layer reaches the current context
     _storage_source = source
 
 
@@ -49,7 +49,7 @@ class RemoteHandle(os.PathLike[str]):
         remote_path: str | os.PathLike[str] | bool | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        self._source = path._source if isinstance(path, RemoteHandle) else os.fspath(path)
+        self._source: str = path.uri if isinstance(path, RemoteHandle) else os.fspath(path)
         self.remote_path = remote_path
         self.metadata = dict(metadata) if metadata else None
         self._storage: StorageRouter | None = None
@@ -60,13 +60,7 @@ class RemoteHandle(os.PathLike[str]):
         text = getattr(item, "__metadata__", (item,))[0]
         if not isinstance(text, str):
             raise DefinitionError(f'{cls.__name__}[...] takes a format as text, as {cls.__name__}["csv"], not {item!r}')
-        name = text.strip().lstrip("~").lstrip(".")
-        if not name:
-            return cls
-        if (cls, name) not in _specific:
-            body = {"format": name, "__module__": cls.__module__, "__qualname__": f'{cls.__qualname__}["{name}"]'}
-            _specific[(cls, name)] = type(cls.__name__, (cls,), body)
-        return _specific[(cls, name)]
+        return handle_class(cls, text.strip().lstrip("~").lstrip("."))
 
     @classmethod
     def extension(cls) -> str:
@@ -74,7 +68,7 @@ class RemoteHandle(os.PathLike[str]):
         return cls.format
 
     @classmethod
-    def from_source(cls: type[H], source: str | os.PathLike[str]) -> H:
+    def from_source(cls: type[H], source: str | os.PathLike[str]) -> H:  # noqa: PYI019 - Self is new in Python 3.11
         """A handle on something that is already where it should stay."""
         return cls(source, remote_path=False)
 
@@ -113,7 +107,7 @@ class RemoteHandle(os.PathLike[str]):
     def _router(self) -> StorageRouter:
         return self._storage if self._storage is not None else _storage_source()
 
-    def bind(self: H, storage: StorageRouter) -> H:
+    def bind(self: H, storage: StorageRouter) -> H:  # noqa: PYI019 - Self is new in Python 3.11
         """Download from this storage; done for every handle that comes out of a literal."""
         self._storage = storage
         return self
@@ -121,7 +115,7 @@ class RemoteHandle(os.PathLike[str]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RemoteHandle):
             return NotImplemented
-        return (type(self), self._source, self.metadata) == (type(other), other._source, other.metadata)
+        return (type(self), self._source, self.metadata) == (type(other), other.uri, other.metadata)
 
     def __hash__(self) -> int:
         return hash(self._source)
@@ -140,13 +134,24 @@ class RemoteHandle(os.PathLike[str]):
         return _rebuild, (_base(type(self)), self.format, self.__getstate__())
 
 
+def handle_class(cls: type[RemoteHandle], file_format: str) -> Any:  # Any: a class made at run time
+    """`FlyteFile["csv"]` for FlyteFile and "csv"; the class itself for an empty format."""
+    if not file_format:
+        return cls
+    if (cls, file_format) not in _specific:
+        qualname = f'{cls.__qualname__}["{file_format}"]'
+        body = {"format": file_format, "__module__": cls.__module__, "__qualname__": qualname}
+        _specific[(cls, file_format)] = type(cls.__name__, (cls,), body)
+    return _specific[(cls, file_format)]
+
+
 def _base(cls: type[RemoteHandle]) -> type[RemoteHandle]:
     """The class before the brackets, which can be found by name."""
     return cls.__mro__[1] if (cls.__mro__[1], cls.format) in _specific else cls
 
 
 def _rebuild(cls: type[RemoteHandle], file_format: str, state: dict[str, Any]) -> RemoteHandle:  # Any: attributes
-    made: RemoteHandle = object.__new__(cls[file_format])  # type: ignore[misc]  # a class made at run time
+    made: RemoteHandle = object.__new__(handle_class(cls, file_format))
     made.__dict__.update(state)
     return made
 
@@ -168,7 +173,7 @@ class FlyteFile(RemoteHandle):
 
     @contextmanager
     def open(self, mode: str = "r", **options: Any) -> Iterator[IO[Any]]:  # Any: as the built-in open
-        """As the built-in `open`. What is written to a remote file is uploaded at the end, unless an exception passes."""
+        """As the built-in `open`. What is written to a remote file is uploaded at the end, if no exception passes."""
         if not set(mode) & set("wax+"):
             with open(self, mode, **options) as stream:
                 yield stream
@@ -212,7 +217,7 @@ class FlyteDirectory(RemoteHandle):
         """What is in it, by name."""
         with os.scandir(self) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
-        return [self._child(FlyteDirectory if entry.is_dir() else FlyteFile, entry.name) for entry in found]
+        return [self.new_dir(entry.name) if entry.is_dir() else self.new_file(entry.name) for entry in found]
 
     def crawl(self) -> Iterator[tuple[str, str]]:
         """(local path of this directory, path below it) of every file at every depth, by name."""

@@ -11,9 +11,23 @@ import sys
 import types
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, ForwardRef, NewType, get_args, get_origin, get_type_hints
+from typing import Annotated, ForwardRef, NewType, get_args, get_type_hints
 
-__all__ = ["Unresolved", "annotation_key", "class_hints", "is_qualified", "is_union", "resolve_hints", "substitute", "unwrap"]
+if typing.TYPE_CHECKING:
+    from fledge.types.kinds import Annotation
+
+__all__ = [
+    "Unresolved",
+    "annotation_key",
+    "class_hints",
+    "class_of",
+    "is_qualified",
+    "is_union",
+    "origin_of",
+    "resolve_hints",
+    "substitute",
+    "unwrap",
+]
 
 _QUALIFIERS = ("Required", "NotRequired", "ReadOnly", "Final")  # by name: older Pythons take them from elsewhere
 
@@ -35,9 +49,9 @@ class _Holder:
 
 
 def resolve_hints(
-    function: Any,  # Any: a function, or an object that wraps one
-    localns: Mapping[str, Any] | None = None,  # Any: a namespace
-) -> dict[str, Any]:  # Any: annotations
+    function: Annotation,
+    localns: Mapping[str, Annotation] | None = None,
+) -> dict[str, Annotation]:
     """The annotations of a function, in order, `return` among them; names are looked up where it was written."""
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
@@ -52,20 +66,20 @@ def resolve_hints(
     return _resolve(getattr(function, "__annotations__", {}), function.__globals__, names)
 
 
-def class_hints(cls: type) -> dict[str, Any]:  # Any: annotations
+def class_hints(cls: type) -> dict[str, Annotation]:
     """The annotations a class itself declares (not those it inherits); names are looked up where it was written."""
     module = sys.modules.get(cls.__module__)
-    names: dict[str, Any] = {cls.__name__: cls, **vars(cls)}  # Any: a namespace
+    names: dict[str, Annotation] = {cls.__name__: cls, **vars(cls)}
     for parameter in getattr(cls, "__type_params__", ()):
         names[parameter.__name__] = parameter
-    return _resolve(cls.__dict__.get("__annotations__", {}), vars(module) if module else {}, names)
+    return _resolve(vars(cls).get("__annotations__", {}), vars(module) if module else {}, names)
 
 
 def _resolve(
-    annotations: Mapping[str, Any],  # Any: as written
-    globalns: dict[str, Any],  # Any: a namespace
-    localns: dict[str, Any],  # Any: a namespace
-) -> dict[str, Any]:  # Any: annotations
+    annotations: Mapping[str, Annotation],
+    globalns: dict[str, Annotation],
+    localns: dict[str, Annotation],
+) -> dict[str, Annotation]:
     resolved = {}
     for name, annotation in annotations.items():
         holder = _Holder()
@@ -84,11 +98,23 @@ def _as_text(annotation: object) -> str:
     return annotation if isinstance(annotation, str) else str(annotation)
 
 
-def unwrap(annotation: Any) -> tuple[Any, tuple[Any, ...]]:  # Any: an annotation and its metadata
+def origin_of(annotation: Annotation) -> Annotation:
+    """What stands before the brackets; None when there are no brackets."""
+    origin: Annotation = typing.get_origin(annotation)
+    return origin
+
+
+def class_of(annotation: Annotation) -> Annotation:
+    """The class of a generic alias, or the class itself."""
+    origin = origin_of(annotation)
+    return annotation if origin is None else origin
+
+
+def unwrap(annotation: Annotation) -> tuple[Annotation, tuple[Annotation, ...]]:
     """The annotation below `Annotated`, `NewType`, `type` aliases and qualifiers, and all metadata, innermost first."""
-    metadata: tuple[Any, ...] = ()  # Any: users put anything there
+    metadata: tuple[Annotation, ...] = ()
     while True:
-        origin = get_origin(annotation)
+        origin = origin_of(annotation)
         if origin is Annotated:
             metadata = (*annotation.__metadata__, *metadata)
             annotation = annotation.__origin__
@@ -105,9 +131,9 @@ def unwrap(annotation: Any) -> tuple[Any, tuple[Any, ...]]:  # Any: an annotatio
             return (type(None) if annotation is None else annotation), metadata
 
 
-def is_qualified(annotation: Any) -> bool | None:  # Any: an annotation
+def is_qualified(annotation: Annotation) -> bool | None:
     """True for `Required[...]`, False for `NotRequired[...]`, None for neither: what a TypedDict key says of itself."""
-    while (origin := get_origin(annotation)) is not None:
+    while (origin := origin_of(annotation)) is not None:
         name = getattr(origin, "_name", None) or getattr(origin, "__name__", "")
         if name in ("Required", "NotRequired"):
             return str(name) == "Required"
@@ -117,7 +143,7 @@ def is_qualified(annotation: Any) -> bool | None:  # Any: an annotation
     return None
 
 
-def _alias_value(annotation: Any, origin: Any) -> Any:  # Any: annotations
+def _alias_value(annotation: Annotation, origin: Annotation) -> Annotation:
     alias = annotation if origin is None else origin
     try:
         value = alias.__value__
@@ -126,32 +152,32 @@ def _alias_value(annotation: Any, origin: Any) -> Any:  # Any: annotations
     return substitute(value, dict(zip(alias.__type_params__, get_args(annotation), strict=False)))
 
 
-def substitute(annotation: Any, values: Mapping[Any, Any]) -> Any:  # Any: annotations
+def substitute(annotation: Annotation, values: Mapping[Annotation, Annotation]) -> Annotation:
     """The annotation with its type variables replaced."""
     if not values or isinstance(annotation, Unresolved):
         return annotation
     if isinstance(annotation, typing.TypeVar):
         return values.get(annotation, annotation)
     parameters = getattr(annotation, "__parameters__", ())
-    if not parameters or isinstance(annotation, type) and not get_args(annotation):
+    if not parameters or (isinstance(annotation, type) and not get_args(annotation)):
         return annotation
     return annotation[tuple(values.get(parameter, parameter) for parameter in parameters)]
 
 
-def is_union(annotation: object) -> bool:
+def is_union(annotation: Annotation) -> bool:
     """`Union[...]`, `Optional[...]` and `X | Y`."""
-    return get_origin(annotation) is typing.Union or isinstance(annotation, types.UnionType)
+    return origin_of(annotation) is typing.Union or isinstance(annotation, types.UnionType)
 
 
-def annotation_key(annotation: Any) -> object:  # Any: an annotation
+def annotation_key(annotation: Annotation) -> object:
     """A dictionary key that tells annotations apart where `==` does not: the order of a union's members counts.
 
     Metadata counts by identity, as it need not be hashable.
     """
     args = getattr(annotation, "__args__", None)
-    if args is None or isinstance(annotation, type) and not get_args(annotation):
+    if args is None or (isinstance(annotation, type) and not get_args(annotation)):
         return annotation
-    origin = get_origin(annotation)
+    origin = origin_of(annotation)
     if origin is Annotated:
         metadata = tuple(map(id, annotation.__metadata__))
         return (origin, annotation_key(annotation.__origin__), metadata)

@@ -12,7 +12,7 @@ from fledge.errors import FledgeError, TypeConversionError, short_repr
 __all__ = ["Mismatch", "from_foreign", "key_step"]
 
 
-class Mismatch(Exception):  # noqa: N818 - never leaves this package: a TypeConversionError takes its place
+class Mismatch(Exception):  # noqa: N818 - an error takes its place before it leaves this package
     """`value` does not fit `expected`; `steps` lead to it, innermost first."""
 
     def __init__(self, expected: object, value: object, reason: str = "") -> None:
@@ -41,7 +41,7 @@ def from_foreign(exc: Exception, expected: object, value: object, who: str, path
     """
     if isinstance(exc, TypeConversionError):
         found = Mismatch(exc.expected, exc.value, exc.reason)
-        step = exc.path[len(path) :] if exc.path.startswith(path) else exc.path
+        step = exc.path.removeprefix(path)
         return found.inside(step if step[:1] in ("", ".", "[") else f".{step}")
     if isinstance(exc, (FledgeError, Mismatch)):
         return exc

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import typing
-from typing import Any, get_args, get_origin
+from typing import Any, get_args
+
+from fledge.types.hints import class_of
+
+if typing.TYPE_CHECKING:
+    from fledge.types.kinds import Annotation
 
 __all__ = ["way_out"]
 
@@ -30,13 +35,13 @@ _HINTS = {
 _PICKLED = "Annotated[..., Pickled] pickles values, if you accept what pickle means"
 
 
-def way_out(annotation: Any) -> str:  # Any: an annotation
+def way_out(annotation: Annotation) -> str:
     """One or two sentences for the end of the message."""
     if annotation is Any:
         return "Name the type of the value; dict takes free-form data"
     if isinstance(annotation, typing.TypeVar):
         return f"Say what {annotation.__name__} is, as in Box[int]"
-    origin = get_origin(annotation) or annotation
+    origin = class_of(annotation)
     for cls in getattr(origin, "__mro__", (origin,)):
         module = getattr(cls, "__module__", "")
         plugin = _PLUGINS.get(module.partition(".")[0])

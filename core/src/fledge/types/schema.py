@@ -1,7 +1,7 @@
 """JSON schemas of structured values, in the form flytekit writes into a literal type's metadata.
 
-Nested schemas are inlined, unknown properties are refused, keys are described by `propertyNames`; a default stands there
-as its plain value, a default factory leaves no trace but the field not being required.
+Nested schemas are inlined, unknown properties are refused, keys are described by `propertyNames`; a default stands as
+its plain value, a default factory leaves no trace but the field not being required.
 """
 
 from __future__ import annotations
@@ -9,25 +9,30 @@ from __future__ import annotations
 import math
 from base64 import encodebytes
 from collections.abc import Mapping
-from typing import Any, get_origin
+from typing import TYPE_CHECKING
 
 from fledge.storage import StorageRouter
-from fledge.types.converter import PlainForm
 from fledge.types.fields import NO_DEFAULT, Field
+from fledge.types.hints import class_of
+from fledge.types.kinds import Annotation, Plain
 from fledge.types.mismatch import Mismatch
+
+if TYPE_CHECKING:
+    from fledge.types.converter import PlainForm
 
 __all__ = ["dataclass_schema", "named_tuple_schema", "typed_dict_schema"]
 
-Schema = dict[str, Any]  # Any: JSON
+Schema = dict[str, Plain]
 
 
-def dataclass_schema(python_type: Any, fields: list[Field], forms: Mapping[str, PlainForm]) -> Schema:  # Any: annotation
-    cls = get_origin(python_type) or python_type
+def dataclass_schema(python_type: Annotation, fields: list[Field], forms: Mapping[str, PlainForm]) -> Schema:
+    cls = class_of(python_type)
     return {"type": "object", "title": cls.__name__, **_properties(fields, forms)}
 
 
 def typed_dict_schema(fields: list[Field], forms: Mapping[str, PlainForm]) -> Schema:
-    return {"type": "object", **_properties(fields, forms)}
+    schema = {"type": "object", **_properties(fields, forms)}
+    return {**schema, "required": sorted(schema["required"])} if "required" in schema else schema
 
 
 def named_tuple_schema(fields: list[Field], forms: Mapping[str, PlainForm]) -> Schema:
@@ -57,7 +62,7 @@ def _described(field: Field, form: PlainForm) -> Schema:
     return schema
 
 
-def _as_json(plain: Any) -> Any:  # Any: a plain value, and JSON
+def _as_json(plain: Plain) -> Plain:
     if isinstance(plain, bytes):
         return encodebytes(plain).decode()
     if isinstance(plain, list):

@@ -7,17 +7,15 @@ found only when there is one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import date, datetime
-from enum import Enum
-from typing import TYPE_CHECKING, Any, get_args
-from uuid import UUID
+from typing import TYPE_CHECKING, get_args
 
 from fledge import idl
 from fledge.types.base import TypeTransformer
 from fledge.types.converter import Converter, PlainForm
-from fledge.types.hints import Unresolved, unwrap
+from fledge.types.freeform import convert_dict, copy_free_dict, is_key, key_from_text
+from fledge.types.hints import unwrap
+from fledge.types.kinds import Annotation, Plain, Value
 from fledge.types.mismatch import Mismatch, key_step
-from fledge.types.scalars import INT64_MAX, INT64_MIN
 from fledge.types.wire import fill_msgpack, msgpack_struct_type, read_indirect
 
 if TYPE_CHECKING:
@@ -28,44 +26,44 @@ if TYPE_CHECKING:
 
 __all__ = ["DictTransformer", "ListTransformer", "compile_struct", "pack_list", "unpack_list"]
 
-_FREE_DEPTH = 32
 
-
-def pack_list(item: PlainForm, values: Iterable[object], storage: StorageRouter) -> list[Any]:  # Any: plain values
+def pack_list(item: PlainForm, values: Iterable[object], storage: StorageRouter) -> list[Value]:
     """Pack each value; the index of one that does not fit joins the path."""
-    pack, packed = item.pack, []  # type: ignore[var-annotated]  # plain values
+    pack = item.pack
+    packed: list[Plain] = []
     try:
         for value in values:
-            packed.append(pack(value, storage))  # noqa: PERF401 - the length tells the index of a failure
+            packed.append(pack(value, storage))  # noqa: PERF401 - the length tells where it failed
     except Mismatch as exc:
         raise exc.inside(f"[{len(packed)}]") from exc.__cause__
     return packed
 
 
-def unpack_list(item: PlainForm, plain: Iterable[object], storage: StorageRouter) -> list[Any]:  # Any: of any type
+def unpack_list(item: PlainForm, plain: Iterable[object], storage: StorageRouter) -> list[Value]:
     """Unpack each value; the index of one that does not fit joins the path."""
-    unpack, values = item.unpack, []  # type: ignore[var-annotated]  # of any type
+    unpack = item.unpack
+    values: list[Value] = []
     try:
         for value in plain:
-            values.append(unpack(value, storage))  # noqa: PERF401 - the length tells the index of a failure
+            values.append(unpack(value, storage))  # noqa: PERF401 - the length tells where it failed
     except Mismatch as exc:
         raise exc.inside(f"[{len(values)}]") from exc.__cause__
     return values
 
 
-class ListTransformer(TypeTransformer[list[Any]]):  # Any: items of any type
+class ListTransformer(TypeTransformer[list[Value]]):
     """list[T]. A bare `list` is refused: nothing says what is in it."""
 
     def __init__(self) -> None:
         super().__init__("Typed List", list)
 
-    def refusal(self, python_type: Any) -> str:  # Any: an annotation
+    def refusal(self, python_type: Annotation) -> str:
         return "" if get_args(python_type) else "Say what is in it, as list[int]"
 
-    def parts(self, python_type: Any) -> Iterable[tuple[str, Any]]:  # Any: annotations
+    def parts(self, python_type: Annotation) -> Iterable[tuple[str, Annotation]]:
         return (("[]", get_args(python_type)[0]),)
 
-    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         item = registry.plain_form(get_args(python_type)[0])
 
         def pack(value: object, storage: StorageRouter) -> object:
@@ -86,7 +84,7 @@ class ListTransformer(TypeTransformer[list[Any]]):  # Any: items of any type
             lambda value: type(value) is list and all(map(item.fits, value)),
         )
 
-    def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
+    def compile(self, python_type: Annotation, registry: TypeRegistry) -> Converter:
         item = registry.converter(get_args(python_type)[0])
         fill_all, plain = item.fill_all, _plain_if_all_have(self, python_type, registry, item)
         read_items = _list_reader(item)
@@ -120,14 +118,14 @@ class ListTransformer(TypeTransformer[list[Any]]):  # Any: items of any type
         )
 
 
-def _list_reader(item: Converter) -> Callable[..., list[Any]]:  # Any: items of any type
+def _list_reader(item: Converter) -> Callable[..., list[Value]]:
     read, fast = item.read, item.read_all
 
     def read_each(literals: Iterable[pb_literals.Literal], storage: StorageRouter) -> list[object]:
         values: list[object] = []
         try:
             for literal in literals:
-                values.append(read(literal, storage))  # noqa: PERF401 - the length tells the index of a failure
+                values.append(read(literal, storage))  # noqa: PERF401 - the length tells where it failed
         except Mismatch as exc:
             raise exc.inside(f"[{len(values)}]") from exc.__cause__
         return values
@@ -142,8 +140,8 @@ def _list_reader(item: Converter) -> Callable[..., list[Any]]:  # Any: items of 
 
 
 def _plain_if_all_have(
-    transformer: TypeTransformer[Any],  # Any: of a container
-    python_type: Any,  # Any: an annotation
+    transformer: TypeTransformer[Value],
+    python_type: Annotation,
     registry: TypeRegistry,
     *parts: Converter,
 ) -> PlainForm | None:
@@ -153,52 +151,52 @@ def _plain_if_all_have(
     return transformer.plain_form(python_type, registry)
 
 
-class DictTransformer(TypeTransformer[dict[Any, Any]]):  # Any: keys and values of any type
+class DictTransformer(TypeTransformer[dict[Value, Value]]):
     """dict[str, T] is a Flyte map; with other keys, or as a bare `dict` of free-form data, it is MessagePack."""
 
     def __init__(self) -> None:
         super().__init__("Typed Dict", dict)
 
-    def refusal(self, python_type: Any) -> str:  # Any: an annotation
+    def refusal(self, python_type: Annotation) -> str:
         args = get_args(python_type)
-        if args and unwrap(args[0])[0] not in _KEYS and not _is_text_key(unwrap(args[0])[0]):
+        if args and not is_key(unwrap(args[0])[0]):
             return "Its keys must be str, int, bool, float, date, datetime or an Enum"
         return ""
 
-    def parts(self, python_type: Any) -> Iterable[tuple[str, Any]]:  # Any: annotations
+    def parts(self, python_type: Annotation) -> Iterable[tuple[str, Annotation]]:
         args = get_args(python_type)
         return (("[]", args[1]),) if args else ()
 
-    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         args = get_args(python_type)
         if not args:
-            return PlainForm(_free_dict, _free_dict, lambda: {"type": "object"}, (dict,))
+            return PlainForm(copy_free_dict, copy_free_dict, lambda: {"type": "object"}, (dict,))
         key, value = registry.plain_form(args[0]), registry.plain_form(args[1])
-        unpack_key = _key_from_text(unwrap(args[0])[0], key.unpack)
+        unpack_key = key_from_text(unwrap(args[0])[0], key.unpack)
 
         def pack(mapping: object, storage: StorageRouter) -> object:
-            return _map(mapping, key.pack, value.pack, storage, python_type)
+            return convert_dict(mapping, key.pack, value.pack, storage, python_type)
 
         def unpack(plain: object, storage: StorageRouter) -> object:
-            return _map(plain, unpack_key, value.unpack, storage, python_type)
+            return convert_dict(plain, unpack_key, value.unpack, storage, python_type)
 
         return PlainForm(
             pack,
             unpack,
             lambda: {"type": "object", "additionalProperties": value.schema(), "propertyNames": key.schema()},
             (dict,),
-            lambda mapping: type(mapping) is dict
-            and all(map(key.fits, mapping))
-            and all(map(value.fits, mapping.values())),
+            lambda mapping: (
+                type(mapping) is dict and all(map(key.fits, mapping)) and all(map(value.fits, mapping.values()))
+            ),
         )
 
-    def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
+    def compile(self, python_type: Annotation, registry: TypeRegistry) -> Converter:
         args = get_args(python_type)
         if args and unwrap(args[0])[0] is str:
-            return self._compile_map(python_type, registry)
+            return self._compileconvert_dict(python_type, registry)
         return compile_struct(python_type, self.plain_form(python_type, registry), msgpack_struct_type)
 
-    def _compile_map(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
+    def _compileconvert_dict(self, python_type: Annotation, registry: TypeRegistry) -> Converter:
         item = registry.converter(get_args(python_type)[1])
         fill_item, read_item = item.fill, item.read
         plain = _plain_if_all_have(self, python_type, registry, item)
@@ -213,7 +211,7 @@ class DictTransformer(TypeTransformer[dict[Any, Any]]):  # Any: keys and values 
             try:
                 for key, item_value in value.items():
                     if type(key) is not str:
-                        raise Mismatch("str key", key)
+                        raise Mismatch("str key", key)  # noqa: TRY301 - its step joins the path below
                     fill_item(literals[key], item_value, storage)
             except Mismatch as exc:
                 raise exc.inside(key_step(key)) from exc.__cause__
@@ -244,12 +242,12 @@ class DictTransformer(TypeTransformer[dict[Any, Any]]):  # Any: keys and values 
 
 
 def compile_struct(
-    python_type: Any,  # Any: an annotation
+    python_type: Annotation,
     plain: PlainForm,
     literal_type: Callable[[], pb_types.LiteralType],
 ) -> Converter:
     """A converter of a type that travels as MessagePack: its plain form packed."""
-    pack, unpack = plain.pack, plain.unpack
+    pack = plain.pack
 
     def fill(literal: pb_literals.Literal, value: object, storage: StorageRouter) -> None:
         fill_msgpack(literal, pack(value, storage))
@@ -258,89 +256,3 @@ def compile_struct(
         return read_indirect(literal, storage, python_type, read, plain)
 
     return Converter(python_type, literal_type, fill, read, plain=plain, classes=plain.classes, fits=plain.fits)
-
-
-# -- keys and free-form data -------------------------------------------------------------------------------------------
-
-_KEYS = (str, int, float, bool, date, datetime)
-
-
-def _is_text_key(key: Any) -> bool:  # Any: an annotation
-    return isinstance(key, Unresolved) or isinstance(key, type) and issubclass(key, (Enum, UUID))
-
-
-def _map(
-    mapping: object,
-    convert_key: Callable[..., Any],  # Any: plain or not
-    convert_value: Callable[..., Any],  # Any: plain or not
-    storage: StorageRouter,
-    python_type: Any,  # Any: an annotation
-) -> dict[Any, Any]:  # Any: plain or not
-    """Convert keys and values, either way."""
-    if type(mapping) is not dict:
-        raise Mismatch(python_type, mapping)
-    made, key = {}, None
-    try:
-        for key, value in mapping.items():
-            made[convert_key(key, storage)] = convert_value(value, storage)
-    except Mismatch as exc:
-        raise exc.inside(key_step(key)) from exc.__cause__
-    if len(made) != len(mapping):
-        raise Mismatch(python_type, mapping, "two keys become one")
-    return made
-
-
-def _key_from_text(key_type: Any, unpack: Callable[..., Any]) -> Callable[..., Any]:  # Any: an annotation and a key
-    """JSON knows only text as keys, so an old Struct brings the key 1 as "1"."""
-    if key_type not in (int, float):
-        return unpack
-
-    def from_text(plain: object, storage: StorageRouter) -> object:
-        if type(plain) is str:
-            try:
-                return key_type(plain)
-            except ValueError:
-                raise Mismatch(key_type, plain) from None
-        return unpack(plain, storage)
-
-    return from_text
-
-
-def _free(value: Any, depth: int = 0) -> Any:  # Any: free-form data
-    """A copy of free-form data: None, bool, int, float, str, bytes, and lists and dicts of them."""
-    kind = type(value)
-    if kind in _FREE_SCALARS:
-        return value
-    if kind is int:
-        if not INT64_MIN <= value <= INT64_MAX:
-            raise Mismatch(int, value, f"outside of int64, {INT64_MIN} .. {INT64_MAX}")
-        return value
-    if depth >= _FREE_DEPTH:
-        raise Mismatch("free-form data", value, f"nested deeper than {_FREE_DEPTH}")
-    step: object = None
-    try:
-        if kind is list:
-            copies = []
-            for step, item in enumerate(value):
-                copies.append(_free(item, depth + 1))  # noqa: PERF401 - the step tells the index of a failure
-            return copies
-        if kind is dict:
-            copied = {}
-            for step, item in value.items():
-                if type(step) not in _FREE_KEYS:
-                    raise Mismatch("a key that is str, int, float or bool", step)
-                copied[_free(step)] = _free(item, depth + 1)
-            return copied
-    except Mismatch as exc:
-        raise exc.inside(key_step(step)) from exc.__cause__
-    raise Mismatch("None, bool, int, float, str, bytes, list or dict", value)
-
-
-_FREE_SCALARS = frozenset({type(None), bool, float, str, bytes})
-_FREE_KEYS = frozenset({str, int, float, bool})
-
-
-def _free_dict(value: object, storage: StorageRouter) -> object:
-    if type(value) is not dict:
-        raise Mismatch(dict, value)
-    return _free(value)

@@ -8,11 +8,13 @@ back is what went in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, get_args
 
 from fledge.types.base import TypeForm, TypeTransformer
 from fledge.types.converter import Converter, PlainForm
 from fledge.types.fields import Field, dataclass_fields, lost_init_var, named_tuple_fields, typed_dict_fields
+from fledge.types.hints import class_of
+from fledge.types.kinds import Annotation, Plain, Value
 from fledge.types.mismatch import Mismatch
 from fledge.types.schema import dataclass_schema, named_tuple_schema, typed_dict_schema
 from fledge.types.sequences import compile_struct, pack_list, unpack_list
@@ -23,7 +25,13 @@ if TYPE_CHECKING:
     from fledge.storage import StorageRouter
     from fledge.types.base import TypeRegistry
 
-__all__ = ["DataclassTransformer", "NamedTupleTransformer", "SetTransformer", "TupleTransformer", "TypedDictTransformer"]
+__all__ = [
+    "DataclassTransformer",
+    "NamedTupleTransformer",
+    "SetTransformer",
+    "TupleTransformer",
+    "TypedDictTransformer",
+]
 
 
 class _StructTransformer(TypeForm):
@@ -31,29 +39,29 @@ class _StructTransformer(TypeForm):
 
     is_struct = True
 
-    def __init__(self, name: str, fields: Callable[[Any], list[Field]]) -> None:  # Any: an annotation
+    def __init__(self, name: str, fields: Callable[[Annotation], list[Field]]) -> None:
         super().__init__(name)
         self._fields = fields
 
-    def parts(self, python_type: Any) -> Iterable[tuple[str, Any]]:  # Any: annotations
+    def parts(self, python_type: Annotation) -> Iterable[tuple[str, Annotation]]:
         return [(f".{field.name}", field.annotation) for field in self._fields(python_type)]
 
-    def literal_type(self, python_type: Any, registry: TypeRegistry) -> pb_types.LiteralType:  # Any: an annotation
+    def literal_type(self, python_type: Annotation, registry: TypeRegistry) -> pb_types.LiteralType:  # noqa: ARG002 - given by the base class
         return msgpack_struct_type()
 
-    def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
-        plain = self.plain_form(python_type, registry)
+    def compile(self, python_type: Annotation, registry: TypeRegistry) -> Converter:
+        plain = registry.plain_form(python_type)
         return compile_struct(python_type, plain, lambda: self.literal_type(python_type, registry))
 
-    def _forms(self, python_type: Any, registry: TypeRegistry) -> dict[str, PlainForm]:  # Any: an annotation
+    def _forms(self, python_type: Annotation, registry: TypeRegistry) -> dict[str, PlainForm]:
         return {field.name: registry.plain_form(field.annotation) for field in self._fields(python_type)}
 
 
 def _pack_fields(
-    value: Mapping[str, Any],  # Any: of any type
+    value: Mapping[str, Value],
     forms: Mapping[str, PlainForm],
     storage: StorageRouter,
-) -> dict[str, Any]:  # Any: plain values
+) -> dict[str, Plain]:
     packed, name = {}, ""
     try:
         for name, form in forms.items():
@@ -65,12 +73,12 @@ def _pack_fields(
 
 
 def _unpack_fields(
-    plain: Any,  # Any: a plain value
+    plain: Plain,
     fields: list[Field],
     forms: Mapping[str, PlainForm],
     storage: StorageRouter,
-    python_type: Any,  # Any: an annotation
-) -> dict[str, Any]:  # Any: of any type
+    python_type: Annotation,
+) -> dict[str, Plain]:
     """The fields that are there; one that is required and missing is a Mismatch, unknown ones are left out."""
     if type(plain) is not dict:
         raise Mismatch(python_type, plain)
@@ -81,7 +89,7 @@ def _unpack_fields(
             if name in plain:
                 values[name] = forms[name].unpack(plain[name], storage)
             elif field.required:
-                raise Mismatch(python_type, plain, f"field {name!r} is missing")
+                raise Mismatch(python_type, plain, f"field {name!r} is missing")  # noqa: TRY301 - its step joins the path below
     except Mismatch as exc:
         raise (exc if exc.value is plain else exc.inside(f".{name}")) from exc.__cause__
     return values
@@ -93,14 +101,14 @@ class DataclassTransformer(_StructTransformer):
     def __init__(self) -> None:
         super().__init__("Object-Dataclass-Transformer", dataclass_fields)
 
-    def matches(self, python_type: Any) -> bool:  # Any: an annotation
-        return hasattr(get_origin(python_type) or python_type, "__dataclass_fields__")
+    def matches(self, python_type: Annotation) -> bool:
+        return hasattr(class_of(python_type), "__dataclass_fields__")
 
-    def refusal(self, python_type: Any) -> str:  # Any: an annotation
-        name = lost_init_var(_class_of(python_type))
+    def refusal(self, python_type: Annotation) -> str:
+        name = lost_init_var(class_of(python_type))
         return f"Its InitVar {name!r} cannot be got back from a value: give it a default" if name else ""
 
-    def literal_type(self, python_type: Any, registry: TypeRegistry) -> pb_types.LiteralType:  # Any: an annotation
+    def literal_type(self, python_type: Annotation, registry: TypeRegistry) -> pb_types.LiteralType:
         fields = self._fields(python_type)
         made = msgpack_struct_type()
         made.metadata.update(dataclass_schema(python_type, fields, self._forms(python_type, registry)))
@@ -110,9 +118,9 @@ class DataclassTransformer(_StructTransformer):
                 made.structure.dataclass_type[field.name].CopyFrom(registry.literal_type(field.annotation))
         return made
 
-    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         fields, forms = self._fields(python_type), self._forms(python_type, registry)
-        cls = get_origin(python_type) or python_type
+        cls = class_of(python_type)
         packs = [(field.name, forms[field.name].pack) for field in fields]
         late = [field.name for field in fields if not field.init]
 
@@ -153,10 +161,10 @@ class TypedDictTransformer(_StructTransformer):
     def __init__(self) -> None:
         super().__init__("Typed Dict", typed_dict_fields)
 
-    def matches(self, python_type: Any) -> bool:  # Any: an annotation
-        return hasattr(get_origin(python_type) or python_type, "__required_keys__")
+    def matches(self, python_type: Annotation) -> bool:
+        return hasattr(class_of(python_type), "__required_keys__")
 
-    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         fields, forms = self._fields(python_type), self._forms(python_type, registry)
         required = {field.name for field in fields if field.required}
 
@@ -185,17 +193,18 @@ class NamedTupleTransformer(_StructTransformer):
     def __init__(self) -> None:
         super().__init__("Named Tuple", named_tuple_fields)
 
-    def matches(self, python_type: Any) -> bool:  # Any: an annotation
-        cls = get_origin(python_type) or python_type
+    def matches(self, python_type: Annotation) -> bool:
+        cls = class_of(python_type)
         return isinstance(cls, type) and issubclass(cls, tuple) and hasattr(cls, "_fields")
 
-    def literal_type(self, python_type: Any, registry: TypeRegistry) -> pb_types.LiteralType:  # Any: an annotation
+    def literal_type(self, python_type: Annotation, registry: TypeRegistry) -> pb_types.LiteralType:
         made = msgpack_struct_type()
-        made.metadata.update({"title": _class_of(python_type).__name__, **self.plain_form(python_type, registry).schema()})
+        schema = self.plain_form(python_type, registry).schema()
+        made.metadata.update({"title": class_of(python_type).__name__, **schema})
         return made
 
-    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
-        fields, forms, cls = self._fields(python_type), self._forms(python_type, registry), _class_of(python_type)
+    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
+        fields, forms, cls = self._fields(python_type), self._forms(python_type, registry), class_of(python_type)
 
         def pack(value: object, storage: StorageRouter) -> object:
             if type(value) is not cls:
@@ -212,20 +221,15 @@ class NamedTupleTransformer(_StructTransformer):
                 raise (Mismatch(python_type, plain, exc.reason) if exc.value is named else exc) from exc.__cause__
 
         def fits(value: object) -> bool:
-            pairs = zip(forms.values(), value, strict=False) if type(value) is cls else ()
-            return type(value) is cls and all(form.fits(item) for form, item in pairs)
+            return type(value) is cls and _all_fit(forms.values(), value)
 
         return PlainForm(pack, unpack, lambda: named_tuple_schema(fields, forms), (cls,), fits)
-
-
-def _class_of(python_type: Any) -> Any:  # Any: an annotation and its class
-    return get_origin(python_type) or python_type
 
 
 # -- only inside structured values -------------------------------------------------------------------------------------
 
 
-class TupleTransformer(TypeTransformer[tuple[Any, ...]]):  # Any: items of any type
+class TupleTransformer(TypeTransformer[tuple[Value, ...]]):
     """tuple[A, B] and tuple[A, ...] inside structured values; Flyte itself has no tuples."""
 
     has_literal_form = False
@@ -233,13 +237,13 @@ class TupleTransformer(TypeTransformer[tuple[Any, ...]]):  # Any: items of any t
     def __init__(self) -> None:
         super().__init__("tuple", tuple)
 
-    def refusal(self, python_type: Any) -> str:  # Any: an annotation
+    def refusal(self, python_type: Annotation) -> str:
         return "Say what is in it, as tuple[int, str] or tuple[int, ...]" if python_type is tuple else ""
 
-    def parts(self, python_type: Any) -> Iterable[tuple[str, Any]]:  # Any: annotations
+    def parts(self, python_type: Annotation) -> Iterable[tuple[str, Annotation]]:
         return [("[]", arg) for arg in _tuple_args(python_type) if arg is not Ellipsis]
 
-    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         args = _tuple_args(python_type)
         if len(args) == 2 and args[1] is Ellipsis:
             return _many(tuple, python_type, registry.plain_form(args[0]), {})
@@ -255,36 +259,39 @@ class TupleTransformer(TypeTransformer[tuple[Any, ...]]):  # Any: items of any t
                 raise Mismatch(python_type, plain)
             return tuple(_each(forms, plain, "unpack", storage))
 
-        def schema() -> dict[str, Any]:  # Any: JSON
+        def schema() -> dict[str, Plain]:
             if not forms:
                 return {"type": "array", "maxItems": 0}
             items, count = [form.schema() for form in forms], len(forms)
             return {"type": "array", "prefixItems": items, "maxItems": count, "minItems": count}
 
         def fits(value: object) -> bool:
-            same = type(value) is tuple and len(value) == len(forms)
-            return same and all(form.fits(item) for form, item in zip(forms, value, strict=True))  # type: ignore[call-overload, no-any-return] # a tuple
+            return type(value) is tuple and len(value) == len(forms) and _all_fit(forms, value)
 
         return PlainForm(pack, unpack, schema, (tuple,), fits)
 
 
-def _tuple_args(python_type: Any) -> tuple[Any, ...]:  # Any: annotations
+def _all_fit(forms: Iterable[PlainForm], values: Value) -> bool:
+    return all(form.fits(value) for form, value in zip(forms, values, strict=True))
+
+
+def _tuple_args(python_type: Annotation) -> tuple[Value, ...]:
     """Python 3.10 gives ((),) for tuple[()]."""
     args = get_args(python_type)
     return () if args == ((),) else args
 
 
-def _each(forms: list[PlainForm], values: Iterable[object], way: str, storage: StorageRouter) -> list[Any]:  # Any: any
-    made: list[Any] = []  # Any: of any type
+def _each(forms: list[PlainForm], values: Iterable[object], way: str, storage: StorageRouter) -> list[Value]:
+    made: list[Value] = []
     try:
         for form, value in zip(forms, values, strict=True):
-            made.append(getattr(form, way)(value, storage))  # noqa: PERF401 - the length tells the index of a failure
+            made.append(getattr(form, way)(value, storage))
     except Mismatch as exc:
         raise exc.inside(f"[{len(made)}]") from exc.__cause__
     return made
 
 
-class SetTransformer(TypeTransformer[Any]):  # Any: set and frozenset
+class SetTransformer(TypeTransformer[Value]):
     """set[T] or frozenset[T] inside structured values: a sorted list."""
 
     has_literal_form = False
@@ -293,18 +300,18 @@ class SetTransformer(TypeTransformer[Any]):  # Any: set and frozenset
         super().__init__(kind.__name__, kind)
         self._kind = kind
 
-    def refusal(self, python_type: Any) -> str:  # Any: an annotation
+    def refusal(self, python_type: Annotation) -> str:
         return "" if get_args(python_type) else f"Say what is in it, as {self.name}[int]"
 
-    def parts(self, python_type: Any) -> Iterable[tuple[str, Any]]:  # Any: annotations
+    def parts(self, python_type: Annotation) -> Iterable[tuple[str, Annotation]]:
         return [("[]", arg) for arg in get_args(python_type)]
 
-    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         item = registry.plain_form(get_args(python_type)[0])
         return _many(self._kind, python_type, item, {"uniqueItems": True})
 
 
-def _many(kind: Any, python_type: Any, item: PlainForm, extra: dict[str, Any]) -> PlainForm:  # Any: a class, an annotation, JSON
+def _many(kind: Annotation, python_type: Annotation, item: PlainForm, extra: dict[str, Annotation]) -> PlainForm:
     """Any number of items of one type as a list; sets are sorted, so that equal sets give equal bytes."""
 
     def pack(value: object, storage: StorageRouter) -> object:

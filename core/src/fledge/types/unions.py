@@ -1,15 +1,15 @@
 """Unions: the exact run-time type first, then the declared order; the chosen variant is stored and obeyed.
 
-As a literal, the variant is stored as its Flyte type with the transformer's name as tag. Where two variants have one and
-the same Flyte type (two classes of one name and shape), the name of the Python type goes into the literal's metadata.
-Inside structured values, the plain value stands alone, as flytekit writes it, unless a reader would take it for another
-variant: then it is wrapped together with the variant's name.
+As a literal, the variant is stored as its Flyte type with the transformer's name as tag. Where two variants have the
+same Flyte type (two classes of one name and shape), the name of the Python type goes into the literal's metadata.
+Inside structured values, the plain value stands alone, as flytekit writes it, unless a reader would take it for
+another variant: then it is wrapped together with the variant's name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from fledge import idl
 from fledge.errors import type_name
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fledge.idl import types as pb_types
     from fledge.storage import StorageRouter
     from fledge.types.base import TypeRegistry
+    from fledge.types.kinds import Annotation, Plain, Value
 
 __all__ = ["UnionTransformer"]
 
@@ -37,16 +38,16 @@ class UnionTransformer(TypeForm):
     def __init__(self) -> None:
         super().__init__("Typed Union")
 
-    def matches(self, python_type: Any) -> bool:  # Any: an annotation
+    def matches(self, python_type: Annotation) -> bool:
         return is_union(python_type)
 
-    def parts(self, python_type: Any) -> Iterable[tuple[str, Any]]:  # Any: annotations
+    def parts(self, python_type: Annotation) -> Iterable[tuple[str, Annotation]]:
         return [("", arg) for arg in get_args(python_type)]
 
-    def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: an annotation
+    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         return _PlainUnion(python_type, registry).form()
 
-    def compile(self, python_type: Any, registry: TypeRegistry) -> Converter:  # Any: an annotation
+    def compile(self, python_type: Annotation, registry: TypeRegistry) -> Converter:
         union = _LiteralUnion(python_type, registry)
         has_plain = all(variant.plain is not None for variant in union.variants)
         union.plain = self.plain_form(python_type, registry) if has_plain else None
@@ -84,7 +85,7 @@ def _order(
 class _LiteralUnion:
     """The variants of one union as literals."""
 
-    def __init__(self, python_type: Any, registry: TypeRegistry) -> None:  # Any: an annotation
+    def __init__(self, python_type: Annotation, registry: TypeRegistry) -> None:
         self.python_type = python_type
         args = get_args(python_type)
         self.variants = [registry.converter(arg) for arg in args]
@@ -127,7 +128,7 @@ class _LiteralUnion:
 
     # -- reading --------------------------------------------------------------------------------------------------
 
-    def read(self, literal: pb_literals.Literal, storage: StorageRouter) -> Any:  # Any: of any variant
+    def read(self, literal: pb_literals.Literal, storage: StorageRouter) -> Value:
         if literal.scalar.WhichOneof("value") != "union":
             return self._read_bare(literal, storage)
         union = literal.scalar.union
@@ -147,7 +148,7 @@ class _LiteralUnion:
         known = [index for index in range(len(self.variants)) if tag in ("", self.tags[index])]
         return [index for index in known if _essence(self.types[index]) == essence]
 
-    def _read_bare(self, literal: pb_literals.Literal, storage: StorageRouter) -> Any:  # Any: of any variant
+    def _read_bare(self, literal: pb_literals.Literal, storage: StorageRouter) -> Value:
         """A literal without a stored variant, as a default or an attribute of a structured value may be."""
         try:
             return read_indirect(literal, storage, self.python_type, self.read, self.plain)
@@ -158,9 +159,7 @@ class _LiteralUnion:
         exact = [index for index, variant in enumerate(self.variants) if kind in variant.classes]
         return self._read_first(exact + [i for i in range(len(self.variants)) if i not in exact], literal, storage)
 
-    def _read_first(
-        self, order: list[int], literal: pb_literals.Literal, storage: StorageRouter
-    ) -> Any:  # Any: of any variant
+    def _read_first(self, order: list[int], literal: pb_literals.Literal, storage: StorageRouter) -> Value:
         for index in order:
             try:
                 return self.variants[index].read(literal, storage)
@@ -187,7 +186,7 @@ def _essence(literal_type: pb_types.LiteralType) -> pb_types.LiteralType:
 
 def _strip(literal_type: pb_types.LiteralType) -> None:
     for field in ("metadata", "annotation", "structure"):
-        literal_type.ClearField(field)  # type: ignore[arg-type]  # the names of fields, one by one
+        literal_type.ClearField(field)
     kind = literal_type.WhichOneof("type")
     if kind == "collection_type":
         _strip(literal_type.collection_type)
@@ -206,7 +205,7 @@ _WRAPPED = {"__variant__", "value"}
 class _PlainUnion:
     """The variants of one union inside a structured value."""
 
-    def __init__(self, python_type: Any, registry: TypeRegistry) -> None:  # Any: an annotation
+    def __init__(self, python_type: Annotation, registry: TypeRegistry) -> None:
         self.python_type = python_type
         args = get_args(python_type)
         self.forms = [registry.plain_form(arg) for arg in args]
@@ -226,7 +225,7 @@ class _PlainUnion:
             lambda value: any(form.fits(value) for form in self.forms),
         )
 
-    def _optional(self) -> tuple[Callable[..., Any], Callable[..., Any]]:  # Any: of any variant, and plain values
+    def _optional(self) -> tuple[Callable[..., Value], Callable[..., Value]]:
         (inner,) = (form for index, form in enumerate(self.forms) if index != self.none)
         pack, unpack = inner.pack, inner.unpack
         return (
@@ -234,7 +233,7 @@ class _PlainUnion:
             lambda plain, storage: None if plain is None else unpack(plain, storage),
         )
 
-    def pack(self, value: object, storage: StorageRouter) -> Any:  # Any: a plain value
+    def pack(self, value: object, storage: StorageRouter) -> Value:
         index = self.only.get(type(value))
         if index is not None:
             return self._mark(index, self.forms[index].pack(value, storage), storage)
@@ -246,14 +245,14 @@ class _PlainUnion:
             return self._mark(index, plain, storage)
         raise Mismatch(self.python_type, value)
 
-    def _mark(self, index: int, plain: Any, storage: StorageRouter) -> Any:  # Any: a plain value
+    def _mark(self, index: int, plain: Plain, storage: StorageRouter) -> Value:
         """The plain value as it is when a reader finds the variant by itself; else with its name."""
         looks_wrapped = type(plain) is dict and plain.keys() == _WRAPPED
         if not looks_wrapped and self._choose(plain, storage)[0] == index:
             return plain
         return {"__variant__": self.names[index], "value": plain}
 
-    def unpack(self, plain: Any, storage: StorageRouter) -> Any:  # Any: a plain value; of any variant
+    def unpack(self, plain: Plain, storage: StorageRouter) -> Value:
         if type(plain) is dict and plain.keys() == _WRAPPED and plain["__variant__"] in self.names:
             return self.forms[self.names.index(plain["__variant__"])].unpack(plain["value"], storage)
         index, value = self._choose(plain, storage)
@@ -261,7 +260,7 @@ class _PlainUnion:
             raise Mismatch(self.python_type, plain)
         return value
 
-    def _choose(self, plain: Any, storage: StorageRouter) -> tuple[int | None, Any]:  # Any: as above
+    def _choose(self, plain: Plain, storage: StorageRouter) -> tuple[int | None, Value]:
         """The first variant that takes it: those with values of exactly this class before the others, for numbers."""
         exact = self.candidates.get(type(plain), []) if type(plain) in (int, float, bool, type(None)) else []
         for index in [*exact, *(i for i in range(len(self.forms)) if i not in exact)]:

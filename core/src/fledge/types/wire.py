@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fledge import idl
 from fledge.types.mismatch import Mismatch
@@ -20,15 +20,25 @@ if TYPE_CHECKING:
     from fledge.idl import types as pb_types
     from fledge.storage import StorageRouter
     from fledge.types.converter import PlainForm
+    from fledge.types.kinds import Plain
 
-__all__ = ["MSGPACK", "decode", "encode", "fill_msgpack", "msgpack_struct_type", "read_indirect", "read_uri", "simple_type"]
+__all__ = [
+    "MSGPACK",
+    "decode",
+    "encode",
+    "fill_msgpack",
+    "msgpack_struct_type",
+    "read_indirect",
+    "read_uri",
+    "simple_type",
+]
 
 MSGPACK = "msgpack"
 
 
 @cache
-def _msgspec() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:  # Any: plain values
-    from msgspec import msgpack  # only structured values need it
+def _msgspec() -> tuple[Callable[[Plain], bytes], Callable[[bytes], Plain]]:
+    from msgspec import msgpack  # noqa: PLC0415 - only structured values need it
 
     return msgpack.Encoder().encode, msgpack.Decoder().decode
 
@@ -41,7 +51,7 @@ def encode(plain: object) -> bytes:
         raise Mismatch("text", exc.object, f"not valid Unicode: {exc.reason}") from exc
 
 
-def decode(literal: pb_literals.Literal, expected: object) -> Any:  # Any: plain values
+def decode(literal: pb_literals.Literal, expected: object) -> Plain:
     """The plain value of a `scalar.binary` literal with tag "msgpack"."""
     try:
         return _msgspec()[1](literal.scalar.binary.value)
@@ -57,7 +67,7 @@ def fill_msgpack(literal: pb_literals.Literal, plain: object) -> None:
 
 def simple_type(name: str) -> Callable[[], pb_types.LiteralType]:
     """A function that makes `LiteralType(simple=name)`."""
-    return lambda: idl.types.LiteralType(simple=idl.types.SimpleType.Value(name))
+    return lambda: idl.types.LiteralType(simple=name)
 
 
 def msgpack_struct_type() -> pb_types.LiteralType:
@@ -72,9 +82,9 @@ def read_indirect(
     literal: pb_literals.Literal,
     storage: StorageRouter,
     expected: object,
-    read: Callable[[pb_literals.Literal, StorageRouter], Any],  # Any: each type has its own values
+    read: Callable[[pb_literals.Literal, StorageRouter], Plain],
     plain: PlainForm | None,
-) -> Any:  # Any: each type has its own values
+) -> Plain:
     """Read what the direct form could not: call it when the literal is of another variant."""
     variant = literal.WhichOneof("value")
     if variant == "offloaded_metadata":
@@ -108,11 +118,11 @@ def read_uri(uri: str, literal: pb_literals.Literal, expected: object, storage: 
         raise Mismatch(expected, literal, f"not a URI: {exc}") from exc
 
 
-def _struct_to_plain(struct: struct_pb2.Struct) -> dict[str, Any]:  # Any: plain values
+def _struct_to_plain(struct: struct_pb2.Struct) -> dict[str, Plain]:
     return {key: _value_to_plain(value) for key, value in struct.fields.items()}
 
 
-def _value_to_plain(value: struct_pb2.Value) -> Any:  # Any: plain values
+def _value_to_plain(value: struct_pb2.Value) -> Plain:
     kind = value.WhichOneof("kind")
     if kind == "struct_value":
         return _struct_to_plain(value.struct_value)
