@@ -35,7 +35,7 @@ def sql_columns(where: str, schema: Schema) -> tuple[Column, ...]:
 
 
 def _one(field: Any) -> Schema:  # Any: pyarrow has no types of its own
-    import pyarrow as pa  # heavy; here an Arrow field is at hand, so it is loaded already
+    import pyarrow as pa  # noqa: PLC0415 - heavy; here an Arrow field is at hand, so it is loaded already
 
     return pa.schema([field])
 

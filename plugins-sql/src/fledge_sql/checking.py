@@ -150,7 +150,9 @@ def _checked_text(
     for table in tables:
         cursor.create_empty(table.name, [Column(one.name, one.sql_type) for one in table.columns or ()])
     try:
-        columns = tuple(cursor.columns(bound.sql, dict.fromkeys(query.used_parameters)))
+        columns = tuple(
+            cursor.typed_columns(bound.sql, {name: query.parameters[name].sql_type for name in query.used_parameters})
+        )
     except EngineError as exc:
         raise query_error(bound, exc, _column_names(tables)) from exc
     check_result(query.outputs, columns, bound)
@@ -193,8 +195,12 @@ def _check_used(query: CheckedQuery) -> None:
             hint = f"Use it as ${name} or {{{{ .inputs.{name} }}}}, or drop the input."
             line, column = line_column(query.text, 0)
             raise SQLDefinitionError(f"input {name!r} is not used by the query", line=line, column=column, hint=hint)
-        hint = "In comments, dollar quotes and (as $name) in quotes it is text. Take it out of there, or drop the input."
-        raise error_at(query.text, written.start(), f"input {name!r} is not used by the query: here it is only text", hint)
+        hint = (
+            "In comments, dollar quotes and (as $name) in quotes it is text. Take it out of there, or drop the input."
+        )
+        raise error_at(
+            query.text, written.start(), f"input {name!r} is not used by the query: here it is only text", hint
+        )
 
 
 def _check_tables_used(query: CheckedQuery, used: set[str]) -> None:

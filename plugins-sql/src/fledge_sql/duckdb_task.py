@@ -19,15 +19,14 @@ from fledge.errors import DefinitionError, UnsupportedTypeError, add_note
 from fledge.function import PythonFunctionTask
 from fledge.interface import Interface
 from fledge.metadata import TaskMetadata
-from fledge.settings import Resources
 from fledge_sql.checking import CheckedQuery, check_query
 from fledge_sql.engine import Cursor, Settings, open_cursor
 from fledge_sql.errors import SQLDefinitionError
 from fledge_sql.running import Runner
-from fledge_sql.schemas import Native
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from fledge.settings import Resources
+    from fledge_sql.schemas import Native
 
 __all__ = ["DuckDB", "DuckDBTask", "SQLFunctionTask", "sql_task"]
 
@@ -106,7 +105,7 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
             add_note(exc, f"in the query of task {self.name}{where}")
             raise
         if not interface.outputs:
-            raise SQLDefinitionError(f"task {self.name}: a query needs an output, as outputs=kwtypes(result=pa.Table)")
+            raise SQLDefinitionError(f"task {self.name}: a query needs an output: outputs=kwtypes(result=pa.Table)")
         self._runner = Runner(self._checked, self._cursor)
 
     def _cursor(self) -> Cursor:
@@ -151,10 +150,12 @@ class DuckDBTask(_QueryTask):
 class SQLFunctionTask(_QueryTask, PythonFunctionTask[DuckDB]):
     """A query as a task, its inputs and outputs taken from a function's signature; the function is never called."""
 
-    def __init__(self, task_config: DuckDB, task_function: Callable[..., Value], **kwargs: Any) -> None:  # Any: passed on
+    def __init__(
+        self, task_config: DuckDB, task_function: Callable[..., Value], **kwargs: Any
+    ) -> None:  # Any: passed on
         self._config = task_config
         if not task_config.query:
-            raise SQLDefinitionError(f"task {task_function.__name__}: DuckDB() holds no query. Write DuckDB('select ...')")
+            raise SQLDefinitionError(f"task {task_function.__name__}: DuckDB() holds no query. Write DuckDB('...')")
         kwargs.setdefault("task_type", TASK_TYPE)
         PythonFunctionTask.__init__(self, task_config, task_function, **kwargs)
         _refuse_body(task_function, self.name)
@@ -179,7 +180,7 @@ def sql_task(
     """Make a task of a query and a function's signature. The body is `...` and never runs.
 
     Args:
-        query: SQL with `$name` or `{{ .inputs.name }}` for values and the parameters' names for tables; or a path to it.
+        query: SQL with `$name` or `{{ .inputs.name }}` for values, the parameters' names for tables; or a path to it.
         guard, dialect: As of DuckDB.
         **options: What `@task` takes.
 
@@ -211,7 +212,11 @@ def settings_of(resources: Resources | None) -> Settings:
 
 
 _SUFFIXES = {
-    **{"n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3},
+    "n": 1e-9,
+    "u": 1e-6,
+    "m": 1e-3,
+    "": 1.0,
+    "k": 1e3,
     **{letter: 1e3**power for power, letter in enumerate("MGTPE", start=2)},
     **{f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", start=1)},
 }
@@ -239,7 +244,7 @@ def _metadata(options: dict[str, Any]) -> TaskMetadata:  # Any: options of any t
 
 
 def _default_output() -> Native:
-    import pyarrow as pa  # heavy; only a task without declared outputs needs it here
+    import pyarrow as pa  # noqa: PLC0415 - heavy; only a task without declared outputs needs it here
 
     return pa.Table
 

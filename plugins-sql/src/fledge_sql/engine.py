@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+    from typing_extensions import Self
 
 __all__ = ["Attached", "Column", "Cursor", "EngineError", "Settings", "engine_version", "open_cursor", "open_private"]
 
@@ -36,6 +37,7 @@ _SAFE = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
+_SAMPLES: dict[str, object] = {"BIGINT": 1, "INTEGER": 1, "DOUBLE": 1.0, "VARCHAR": "1", "BOOLEAN": True}
 _LOCKING = ("SET GLOBAL TimeZone = 'UTC'", "SET enable_external_access = false", "SET lock_configuration = true")
 
 
@@ -87,7 +89,7 @@ class Cursor:
         self._close_also = close_also
 
     def register(self, name: str, value: object) -> None:
-        """Let queries of this cursor read `value` (anything with an Arrow C stream, or a data frame) without copying it."""
+        """Let queries of this cursor read `value`, which has an Arrow C stream, without copying it."""
         with _translated():
             self._connection.register(name, value)
 
@@ -100,6 +102,17 @@ class Cursor:
         """Run a statement and fetch what it returns as Python values."""
         with _translated(sql):
             return self._execute(sql, parameters).fetchall()
+
+    def typed_columns(self, sql: str, parameter_types: Mapping[str, str]) -> list[Column]:
+        """Names and types of a query's result, for any values of parameters of these types."""
+        columns = self.columns(sql, dict.fromkeys(parameter_types))
+        if _major() >= 2 or not parameter_types:
+            return columns
+        samples = {name: _SAMPLES.get(sql_type) for name, sql_type in parameter_types.items()}
+        try:
+            return self.columns(sql, samples)  # before 2.0 an expression of NULL loses its type
+        except EngineError:  # a function that reads a constant, as a format, when it is bound
+            return columns
 
     def columns(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[Column]:
         """Names and types of a query's result, without running it."""
@@ -120,7 +133,8 @@ class Cursor:
                 if _major() >= 2:
                     relation = self._connection.sql(sql, params=parameters) if parameters else self._connection.sql(sql)
                     return relation.to_arrow_reader(batch_rows)
-                return self._execute(sql, parameters).fetch_record_batch(batch_rows)
+                result: Any = self._execute(sql, parameters)  # Any: what 1.5 has, the stubs of 2.0 do not know
+                return result.fetch_record_batch(batch_rows)
 
         return self._interruptible(start)
 
@@ -159,7 +173,7 @@ class Cursor:
         if self._close_also is not None:
             self._close_also()
 
-    def __enter__(self) -> Cursor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -175,11 +189,11 @@ class Cursor:
             if _major() >= 2:  # before 2.0 a relation with parameters runs at once and is slow to read
                 relation = self._connection.sql(sql, params=parameters) if parameters else self._connection.sql(sql)
                 return relation.to_arrow_table()
-            result = self._execute(sql, parameters)
+            result: Any = self._execute(sql, parameters)  # Any: what 1.5 has, the stubs of 2.0 do not know
             return result.fetch_arrow_table()
 
     def _interruptible(self, work: Callable[[], Any]) -> Any:  # Any: whatever the work gives
-        """Python runs signal handlers in the main thread only, and only between byte codes: keep it waiting, not busy."""
+        """Python runs signal handlers between byte codes of the main thread: keep it waiting, not in native code."""
         if threading.current_thread() is not threading.main_thread():
             return work()
         done = threading.Event()
@@ -217,12 +231,12 @@ def quoted(name: str) -> str:
 
 def engine_version() -> str:
     """The version of the installed duckdb package."""
-    import duckdb  # heavy; loaded when a query is first checked or run
+    import duckdb  # noqa: PLC0415 - heavy; loaded when a query is first checked or run
 
     return duckdb.__version__
 
 
-def open_cursor(settings: Settings = Settings()) -> Cursor:  # noqa: B008 - frozen
+def open_cursor(settings: Settings = Settings()) -> Cursor:
     """A cursor on this process's database for these settings."""
     return Cursor(_shared(settings).cursor())
 
@@ -245,7 +259,7 @@ def open_private(settings: Settings, attached: Sequence[Attached]) -> Cursor:
 
 
 _pool: dict[tuple[int, Settings], duckdb.DuckDBPyConnection] = {}
-_pool_lock = threading.Lock()
+_pool_lock = [threading.Lock()]  # in a list, so that a forked child can have a new one
 
 
 def _shared(settings: Settings) -> duckdb.DuckDBPyConnection:
@@ -253,7 +267,7 @@ def _shared(settings: Settings) -> duckdb.DuckDBPyConnection:
     key = (os.getpid(), settings)
     found = _pool.get(key)
     if found is None:
-        with _pool_lock:
+        with _pool_lock[0]:
             found = _pool.get(key)
             if found is None:
                 found = _connect(settings)
@@ -264,8 +278,7 @@ def _shared(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 
 def _renew_lock() -> None:
-    global _pool_lock
-    _pool_lock = threading.Lock()
+    _pool_lock[0] = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -281,7 +294,7 @@ def _close_all() -> None:
 
 
 def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
-    import duckdb  # heavy; loaded when a query is first checked or run
+    import duckdb  # noqa: PLC0415 - heavy; loaded when a query is first checked or run
 
     config: dict[str, Any] = dict(_SAFE)  # Any: str, bool and int, as duckdb takes them
     config["temp_directory"] = str(Path(tempfile.gettempdir(), f"fledge-sql-{os.getpid()}-{uuid.uuid4().hex}"))
@@ -317,8 +330,8 @@ def _major() -> int:
 
 @contextmanager
 def _translated(sql: str = "", skip: int = 0) -> Iterator[None]:
-    """duckdb's exceptions as EngineError; `skip` characters of `sql` were put before the author's."""
-    import duckdb  # heavy; loaded when a query is first checked or run
+    """Exceptions of duckdb as EngineError; `skip` characters of `sql` were put before the author's."""
+    import duckdb  # noqa: PLC0415 - heavy; loaded when a query is first checked or run
 
     try:
         yield
@@ -337,7 +350,9 @@ def _taken_apart(text: str, class_name: str, sql: str, skip: int) -> EngineError
     position = told.get("position")
     place = None if not position else max(_characters(sql, int(position)) - skip, 0)
     candidates = [name.strip() for name in told.get("candidates", "").split(",") if name.strip()]
-    return EngineError(told["exception_type"], told["exception_message"].strip(), place, candidates, told.get("name", ""))
+    return EngineError(
+        told["exception_type"], told["exception_message"].strip(), place, candidates, told.get("name", "")
+    )
 
 
 def _characters(sql: str, byte_position: int) -> int:

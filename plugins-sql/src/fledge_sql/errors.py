@@ -43,7 +43,7 @@ class ParameterError(SQLError, ValueError):
 class QueryError(SQLError, RuntimeError):
     """The engine refused or could not finish a query.
 
-    Fields: `engine_error` (the engine's class of error, as `Conversion` or `Out of Memory`), `line`, `column` (0: no place).
+    Fields: `engine_error` (its class there, as `Conversion`), `line`, `column` (0: no place), `hint`.
     """
 
     def __init__(

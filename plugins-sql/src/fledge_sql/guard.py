@@ -1,4 +1,4 @@
-"""Is a query read-only, and does it read its declared inputs only? Parse trees in, nothing or an error with a place out.
+"""Is a query read-only, over its declared inputs only? Parse trees in, nothing or an error with a place out.
 
 Several guards, each enough on its own for what it sees: the number and kind of statements by DuckDB; DuckDB's own parse
 tree (nodes, tables by scope, table functions, functions with effects); sqlglot's tree; and the settings of the database
@@ -18,13 +18,15 @@ from fledge_sql.errors import ReadOnlyError, SQLDefinitionError
 from fledge_sql.text import BoundText, excerpt, line_column
 
 if TYPE_CHECKING:
-    from sqlglot import Expression
+    from sqlglot.expressions import Expr
 
 __all__ = ["TABLE_FUNCTIONS", "TableUse", "check_read_only", "parse_tree", "tables_read"]
 
 Node = dict[str, Any]  # Any: DuckDB's tree as JSON
 
-TABLE_FUNCTIONS = frozenset({"generate_series", "generate_subscripts", "json_each", "json_tree", "range", "repeat", "repeat_row", "unnest"})
+TABLE_FUNCTIONS = frozenset(
+    {"generate_series", "generate_subscripts", "json_each", "json_tree", "range", "repeat", "repeat_row", "unnest"}
+)
 _QUERY_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 _SHOWS = frozenset({"DESCRIBE", "SUMMARY"})
 # Functions that change state from inside a SELECT, or that the next call could see.
@@ -45,7 +47,9 @@ class TableUse:
     position: int
 
 
-def check_read_only(cursor: Cursor, bound: BoundText, tables: Collection[str], databases: Collection[str] = ()) -> list[TableUse]:
+def check_read_only(
+    cursor: Cursor, bound: BoundText, tables: Collection[str], databases: Collection[str] = ()
+) -> list[TableUse]:
     """Refuse everything but one query over `tables` and the attached `databases`; returns the tables it reads.
 
     Raises:
@@ -54,9 +58,13 @@ def check_read_only(cursor: Cursor, bound: BoundText, tables: Collection[str], d
     """
     kinds = _statement_kinds(cursor, bound)
     if len(kinds) != 1:
-        raise _refusal(bound, _second_statement(cursor, bound), f"{len(kinds)} statements; a query task runs exactly one")
+        raise _refusal(
+            bound, _second_statement(cursor, bound), f"{len(kinds)} statements; a query task runs exactly one"
+        )
     if kinds[0] == "MULTI" or (kinds[0] == "CREATE" and "pivot" in bound.sql.lower()):
-        raise _refusal(bound, 0, "a PIVOT whose columns depend on the data; list them: PIVOT ... ON column IN ('a', 'b')")
+        raise _refusal(
+            bound, 0, "a PIVOT whose columns depend on the data; list them: PIVOT ... ON column IN ('a', 'b')"
+        )
     if kinds[0] != "SELECT":
         raise _refusal(bound, 0, f"the statement is {kinds[0]}; a query task takes one that only reads")
     (root,) = _parsed(cursor, bound)
@@ -68,14 +76,14 @@ def check_read_only(cursor: Cursor, bound: BoundText, tables: Collection[str], d
     return uses
 
 
-def parse_tree(bound: BoundText) -> Expression:
-    """sqlglot's tree of the one statement.
+def parse_tree(bound: BoundText) -> Expr:
+    """The one statement as sqlglot's tree.
 
     Raises:
         SQLDefinitionError: sqlglot cannot read what DuckDB has read; `guard=False` is the way out.
     """
-    import sqlglot  # heavy; loaded when a query is first checked
-    from sqlglot.errors import SqlglotError
+    import sqlglot  # noqa: PLC0415 - heavy; loaded when a query is first checked
+    from sqlglot.errors import SqlglotError  # noqa: PLC0415
 
     logger = logging.getLogger("sqlglot")
     level = logger.level
@@ -83,11 +91,13 @@ def parse_tree(bound: BoundText) -> Expression:
     try:
         statements = [tree for tree in sqlglot.parse(bound.sql, dialect="duckdb") if tree is not None]
     except SqlglotError as exc:
-        place = next((error for error in getattr(exc, "errors", ()) if error.get("line")), {})
+        place: dict[str, Any] = next(
+            (error for error in getattr(exc, "errors", ()) if error.get("line")), {}
+        )  # Any: sqlglot's
         # sqlglot gives the column where the token ends.
         position = _offset(bound.sql, place.get("line", 1), place.get("col", 1) - len(place.get("highlight") or "") + 1)
         text = place.get("description") or str(exc).splitlines()[0]
-        hint = "DuckDB may still read it: DuckDBTask(..., task_config=DuckDB(guard=False)) runs it unguarded, without lineage."
+        hint = "DuckDB may still read it: task_config=DuckDB(guard=False) runs it unguarded and without lineage."
         raise _error(bound, position, f"the second parser cannot read this: {text}", hint) from exc
     finally:
         logger.setLevel(level)
@@ -157,18 +167,24 @@ def _check_nodes(bound: BoundText, root: Node) -> None:
         elif kind == "SHOW_REF" and node.get("show_type") not in _SHOWS:
             raise _refusal(bound, 0, "SHOW reads the catalog")
         elif kind == "FUNCTION" and str(node.get("function_name", "")).lower() in _EFFECTS:
-            raise _refusal(bound, _position(bound.sql, node), f"function {node['function_name']}() changes or reads state")
+            raise _refusal(
+                bound, _position(bound.sql, node), f"function {node['function_name']}() changes or reads state"
+            )
 
 
 def _check_table_function(bound: BoundText, node: Node) -> None:
     name = str(node.get("function", {}).get("function_name", ""))
     if name.lower() not in TABLE_FUNCTIONS:
-        raise _refusal(bound, _position(bound.sql, node), f"table function {name}() is not allowed", _table_function_hint(name))
+        raise _refusal(
+            bound, _position(bound.sql, node), f"table function {name}() is not allowed", _table_function_hint(name)
+        )
 
 
 def _table_function_hint(name: str) -> str:
     if name.lower().startswith(("read_", "parquet_", "sniff_", "glob")):
-        return "Files come in as inputs: declare FlyteFile or FlyteDirectory of parquet and read it by the input's name."
+        return (
+            "Files come in as inputs: declare FlyteFile or FlyteDirectory of parquet and read it by the input's name."
+        )
     return f"Allowed table functions: {', '.join(sorted(TABLE_FUNCTIONS))}. {_READING}"
 
 
@@ -191,8 +207,8 @@ def _check_table(bound: BoundText, use: TableUse, tables: Collection[str], datab
         )
 
 
-def _check_sqlglot(bound: BoundText, tree: Expression) -> None:
-    from sqlglot import exp  # heavy; loaded when a query is first checked
+def _check_sqlglot(bound: BoundText, tree: Expr) -> None:
+    from sqlglot import exp  # noqa: PLC0415 - heavy; loaded when a query is first checked
 
     if not isinstance(tree, (exp.Query, exp.Values, exp.Describe, exp.Summarize, exp.Pivot)):
         raise _refusal(bound, 0, f"the statement is {tree.key.upper()}; a query task takes one that only reads")
@@ -220,7 +236,9 @@ def syntax_error(bound: BoundText, exc: EngineError) -> SQLDefinitionError:
     """A text that DuckDB's parser refuses, at the author's place."""
     hint = ""
     if exc.position is not None and bound.is_placeholder(exc.position):
-        hint = "The grammar takes no parameter here. Try parentheses around it, or a place where an expression may stand."
+        hint = (
+            "The grammar takes no parameter here. Try parentheses around it, or a place where an expression may stand."
+        )
     return _error(bound, len(bound.sql) if exc.position is None else exc.position, exc.message, hint)
 
 
@@ -258,9 +276,13 @@ def _place(bound: BoundText, position: int) -> tuple[int, int]:
 
 def _refusal(bound: BoundText, position: int, what: str, hint: str = _READING) -> ReadOnlyError:
     line, column = _place(bound, position)
-    return ReadOnlyError(what, line=line, column=column, hint=hint, excerpt=excerpt(bound.author, bound.author_position(position)))
+    return ReadOnlyError(
+        what, line=line, column=column, hint=hint, excerpt=excerpt(bound.author, bound.author_position(position))
+    )
 
 
 def _error(bound: BoundText, position: int, message: str, hint: str = "") -> SQLDefinitionError:
     line, column = _place(bound, position)
-    return SQLDefinitionError(message, line=line, column=column, hint=hint, excerpt=excerpt(bound.author, bound.author_position(position)))
+    return SQLDefinitionError(
+        message, line=line, column=column, hint=hint, excerpt=excerpt(bound.author, bound.author_position(position))
+    )

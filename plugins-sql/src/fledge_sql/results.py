@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fledge.errors import nearest, type_name
-from fledge_sql.engine import Column
 from fledge_sql.errors import SQLDefinitionError
 from fledge_sql.schemas import Output, matches
 from fledge_sql.text import BoundText, excerpt, line_column
 
+if TYPE_CHECKING:
+    from fledge_sql.engine import Column
+
 __all__ = ["check_result"]
 
-# What Arrow or parquet would change in silence or refuse after the query ran; matched where a type stands, at any depth.
+# What Arrow or parquet would change in silence or refuse after the query ran; matched where a type stands, at any
+# depth.
 _UNSAFE = re.compile(
-    r"(?<![\w\"])(?:(INTERVAL|BIT|UHUGEINT|BIGNUM|GEOMETRY|VARIANT)(?=$|[\[\],)])|(UNION)\(|(TIME WITH TIME ZONE)|(\"NULL\"))"
+    r"(?<![\w\"])(?:"
+    r"(INTERVAL|BIT|UHUGEINT|BIGNUM|GEOMETRY|VARIANT)(?=$|[\[\],)])|(UNION)\(|(TIME WITH TIME ZONE)|(\"NULL\"))"
 )
 _INSTEAD = {
     "INTERVAL": "extract(epoch FROM x) or CAST(x AS VARCHAR)",
@@ -45,12 +50,14 @@ def check_result(outputs: Sequence[Output], columns: Sequence[Column], bound: Bo
     for output in outputs:
         if output.kind != "scalar":
             raise SQLDefinitionError(
-                f"output {output.name!r} is a table beside other outputs. A query gives one table, or one row of scalars"
+                f"output {output.name!r} is a table beside others. A query gives one table, or one row of scalars"
             )
     if len(outputs) == 1:
         if len(columns) != 1:
             listed = ", ".join(column.name for column in columns)
-            raise _error(bound, f"output {outputs[0].name!r} is one value, but the query gives {len(columns)} columns: {listed}")
+            raise _error(
+                bound, f"output {outputs[0].name!r} is one value, but the query gives {len(columns)} columns: {listed}"
+            )
         _check_scalar(outputs[0], columns[0], bound)
         return
     by_name = {column.name: column for column in columns}
@@ -69,12 +76,16 @@ def unsafe_type(sql_type: str) -> str:
 def _check_table(output: Output, columns: Sequence[Column], bound: BoundText) -> None:
     for name, count in Counter(column.name.lower() for column in columns).items():
         if count > 1:
-            raise _error(bound, f"{count} columns of the result are called {name!r}", name, "Give each a name: ... AS name.")
+            raise _error(
+                bound, f"{count} columns of the result are called {name!r}", name, "Give each a name: ... AS name."
+            )
     if output.kind in ("table", "file"):
         for column in columns:
             unsafe = unsafe_type(column.sql_type)
             if unsafe:
-                message = f"column {column.name!r} has type {column.sql_type}: {unsafe} does not survive in Arrow and parquet"
+                message = (
+                    f"column {column.name!r} has type {column.sql_type}: {unsafe} does not survive in Arrow and parquet"
+                )
                 raise _error(bound, message, column.name, f"Convert it in the query, as {_INSTEAD[unsafe]}.")
     if output.columns is None:
         return
@@ -89,8 +100,15 @@ def _check_table(output: Output, columns: Sequence[Column], bound: BoundText) ->
     for declared in output.columns:
         given = by_name[declared.name]
         if not declared.fits(given.sql_type):
-            message = f"column {given.name!r} is {given.sql_type}, but output {output.name!r} declares {declared.sql_type}"
-            raise _error(bound, message, given.name, f"Cast it: CAST(... AS {declared.sql_type}) AS {quoted_if_needed(given.name)}.")
+            message = (
+                f"column {given.name!r} is {given.sql_type}, but output {output.name!r} declares {declared.sql_type}"
+            )
+            raise _error(
+                bound,
+                message,
+                given.name,
+                f"Cast it: CAST(... AS {declared.sql_type}) AS {quoted_if_needed(given.name)}.",
+            )
 
 
 def _check_names(declared: Sequence[str], columns: Sequence[Column], bound: BoundText) -> None:
@@ -98,15 +116,17 @@ def _check_names(declared: Sequence[str], columns: Sequence[Column], bound: Boun
     for name in declared:
         if name not in given:
             extra = [one for one in given if one not in declared]
-            raise _error(bound, f"the result has no column {name!r}, which is declared{nearest(name, extra)}. It has: {', '.join(given)}")
+            message = f"the result has no column {name!r}, which is declared{nearest(name, extra)}"
+            raise _error(bound, message, hint=f"It has: {', '.join(given)}.")
     for name in given:
         if name not in declared:
-            raise _error(bound, f"column {name!r} of the result is not declared; declared: {', '.join(declared)}", name)
+            raise _error(bound, f"the result's column {name!r} is not declared; declared: {', '.join(declared)}", name)
 
 
 def _check_scalar(output: Output, column: Column, bound: BoundText) -> None:
     if not matches(output.accepts, column.sql_type):
-        message = f"column {column.name!r} is {column.sql_type}, but output {output.name!r} is declared {type_name(output.annotation)}"
+        wanted = type_name(output.annotation)
+        message = f"column {column.name!r} is {column.sql_type}, but output {output.name!r} is declared {wanted}"
         raise _error(bound, message, column.name, "Cast it in the query, or declare the type it has.")
 
 
@@ -120,7 +140,9 @@ def _listed(columns: Sequence[object]) -> str:
 
 def _error(bound: BoundText, message: str, column_name: str = "", hint: str = "") -> SQLDefinitionError:
     """At the last place where the column's name stands in the author's text, else at its beginning."""
-    places = [m.start() for m in re.finditer(rf"(?<!\w){re.escape(column_name)}(?!\w)", bound.author)] if column_name else []
+    places = (
+        [m.start() for m in re.finditer(rf"(?<!\w){re.escape(column_name)}(?!\w)", bound.author)] if column_name else []
+    )
     position = places[-1] if places else len(bound.author) - len(bound.author.lstrip())
     line, column = line_column(bound.author, position)
     return SQLDefinitionError(message, line=line, column=column, hint=hint, excerpt=excerpt(bound.author, position))

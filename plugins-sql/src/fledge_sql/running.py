@@ -1,7 +1,7 @@
 """A checked query and values in, the declared outputs out: bind, register, run, convert.
 
-Tables go in as Arrow without a copy and come out as Arrow; scalars are read from the one row. What the result will be is
-compared with the declared outputs before the query runs, once per set of input schemas.
+Tables go in as Arrow without a copy and come out as Arrow; scalars are read from the one row. What the result will be
+is compared with the declared outputs before the query runs, once per set of input schemas.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from fledge_sql.arrow_types import arrow_schema
 from fledge_sql.checking import CheckedQuery, run_error
 from fledge_sql.engine import Column, Cursor, EngineError
 from fledge_sql.errors import ParameterError, QueryCancelled, QueryError
+from fledge_sql.parameters import to_parameter
 from fledge_sql.results import check_result
-from fledge_sql.schemas import Output, TableInput, to_parameter
-from fledge_sql.text import BoundText
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from fledge_sql.schemas import Output, TableInput
+    from fledge_sql.text import BoundText
 
 __all__ = ["Runner"]
 
@@ -87,12 +89,20 @@ class Runner:
             if values[name] not in declared.allowed:
                 known = ", ".join(declared.allowed)
                 raise ParameterError(
-                    name, "a name", f"{values[name]!r} is not one of {known}{nearest(str(values[name]), declared.allowed)}"
+                    name,
+                    "a name",
+                    f"{values[name]!r} is not one of {known}{nearest(str(values[name]), declared.allowed)}",
                 )
         return self._query.bind({name: values[name] for name in self._query.names})
 
     def _run(
-        self, cursor: Cursor, bound: BoundText, values: Mapping[str, Value], parameters: Mapping[str, Value], *, stream: bool
+        self,
+        cursor: Cursor,
+        bound: BoundText,
+        values: Mapping[str, Value],
+        parameters: Mapping[str, Value],
+        *,
+        stream: bool,
     ) -> Value:
         query = self._query
         schemas: list[object] = [bound.sql]
@@ -108,7 +118,9 @@ class Runner:
             output = query.outputs[0]
             wants_reader = output.kind == "table" and (stream or _is_reader_type(output.annotation))
             if wants_reader:
-                return _closing(cursor.reader(bound.sql, parameters, BATCH_ROWS), cursor, self._reading_errors(bound, parameters))
+                return _closing(
+                    cursor.reader(bound.sql, parameters, BATCH_ROWS), cursor, self._reading_errors(bound, parameters)
+                )
             return _converted(output, cursor.table(bound.sql, parameters))
         return _scalars(query.outputs, cursor.table(bound.sql, parameters))
 
@@ -130,7 +142,7 @@ class Runner:
 
 def _frame(table: TableInput, value: Value, scans: int) -> Value:
     """What DuckDB scans for an input: Arrow, or a data set of parquet files."""
-    import pyarrow as pa  # heavy; loaded when a table is first passed
+    import pyarrow as pa  # noqa: PLC0415 - heavy; loaded when a table is first passed
 
     if isinstance(value, pa.Table):
         return value
@@ -142,9 +154,9 @@ def _frame(table: TableInput, value: Value, scans: int) -> Value:
         return value.open(pa.Table).all()
     if hasattr(value, "__fspath__"):
         return _parquet(table.name, value)
-    if isinstance(value, pa.dataset.Dataset) if "dataset" in vars(pa) else False:
+    if type(value).__module__ == "pyarrow._dataset":
         return value
-    from fledge_dataframes.libraries import to_arrow  # loads pyarrow
+    from fledge_dataframes.libraries import to_arrow  # noqa: PLC0415 - loads pyarrow
 
     return to_arrow(value)
 
@@ -157,14 +169,16 @@ def _single_use(name: str, reader: pa.RecordBatchReader, scans: int) -> Value:
     """A reader gives its batches once: scanned twice, some versions of DuckDB see no rows the second time."""
     with _used_readers_lock:
         if reader in _used_readers:
-            raise ParameterError(name, "a table", "this RecordBatchReader has been read already. Pass a pa.Table, or a new reader")
+            raise ParameterError(
+                name, "a table", "this RecordBatchReader has been read already. Pass a pa.Table, or a new reader"
+            )
         _used_readers.add(reader)
     return reader if scans == 1 else reader.read_all()
 
 
 def _parquet(name: str, handle: Value) -> Value:
-    import pyarrow as pa  # heavy; loaded when a table is first passed
-    import pyarrow.dataset as ds
+    import pyarrow as pa  # noqa: PLC0415 - heavy; loaded when a table is first passed
+    import pyarrow.dataset as ds  # noqa: PLC0415 - as pyarrow
 
     path = handle.__fspath__()
     try:
@@ -174,7 +188,7 @@ def _parquet(name: str, handle: Value) -> Value:
 
 
 def _rows_to_table(table: TableInput, rows: Value) -> Value:
-    import pyarrow as pa  # heavy; loaded when a table is first passed
+    import pyarrow as pa  # noqa: PLC0415 - heavy; loaded when a table is first passed
 
     columns = [Column(column.name, column.sql_type) for column in table.columns or ()]
     as_dicts = [row if isinstance(row, dict) else dataclasses.asdict(row) for row in rows]
@@ -190,7 +204,8 @@ def _converted(output: Output, table: pa.Table) -> Value:
         if not dataclasses.is_dataclass(output.annotation):
             return rows
         hints = typing.get_type_hints(output.annotation)
-        return [output.annotation(**{name: _python(hints[name], value) for name, value in row.items()}) for row in rows]
+        make: Value = output.annotation
+        return [make(**{name: _python(hints[name], value) for name, value in row.items()}) for row in rows]
     if getattr(output.annotation, "__name__", "") == "StructuredDataset":
         return output.annotation(dataframe=table)
     return table
@@ -205,7 +220,9 @@ def _scalars(outputs: tuple[Output, ...], table: pa.Table) -> Value:
         column = table.column(output.name if len(outputs) > 1 else index)
         value = _python(output.annotation, column[0].as_py()) if table.num_rows else None
         if value is None and not output.optional:
-            raise QueryError(f"output {output.name!r} is NULL, but it is not Optional. Declare it Optional, or use coalesce")
+            raise QueryError(
+                f"output {output.name!r} is NULL, but it is not Optional. Declare it Optional, or use coalesce"
+            )
         values[output.name] = value
     return values if len(outputs) > 1 else next(iter(values.values()))
 
@@ -215,7 +232,7 @@ def _python(annotation: Value, value: Value) -> Value:
     if value is None:
         return None
     arguments = [one for one in typing.get_args(annotation) if one is not type(None)]
-    if len(arguments) == 1 and typing.get_origin(annotation) is not list:
+    if len(arguments) == 1 and _origin(annotation) is not list:
         annotation = arguments[0]
     if annotation is int and isinstance(value, decimal.Decimal):
         return int(value)
@@ -232,6 +249,10 @@ def _python(annotation: Value, value: Value) -> Value:
     return value
 
 
+def _origin(annotation: Value) -> Value:
+    return typing.get_origin(annotation)
+
+
 def _is_reader_type(annotation: Value) -> bool:
     return getattr(annotation, "__name__", "") == "RecordBatchReader"
 
@@ -240,9 +261,11 @@ def _is_reader(value: Value) -> bool:
     return type(value).__name__ == "RecordBatchReader"
 
 
-def _closing(reader: pa.RecordBatchReader, cursor: Cursor, as_ours: Callable[[Exception], Exception]) -> pa.RecordBatchReader:
+def _closing(
+    reader: pa.RecordBatchReader, cursor: Cursor, as_ours: Callable[[Exception], Exception]
+) -> pa.RecordBatchReader:
     """The same stream; the cursor is closed with its last batch."""
-    import pyarrow as pa  # heavy; here a reader is at hand, so it is loaded already
+    import pyarrow as pa  # noqa: PLC0415 - heavy; here a reader is at hand, so it is loaded already
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:

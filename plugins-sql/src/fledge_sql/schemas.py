@@ -18,12 +18,12 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fledge.errors import nearest
 from fledge.settings import Secret
 from fledge_sql.arrow_types import sql_columns
-from fledge_sql.errors import ParameterError, SQLDefinitionError
+from fledge_sql.errors import SQLDefinitionError
 
 __all__ = [
+    "SCALARS",
     "DeclaredColumn",
     "Identifier",
     "NameInput",
@@ -37,7 +37,7 @@ __all__ = [
 
 Native = Any  # Any: an annotation may be a class, a generic alias or a union
 
-_SCALARS: dict[type, str] = {
+SCALARS: dict[type, str] = {
     bool: "BOOLEAN",
     int: "BIGINT",
     float: "DOUBLE",
@@ -81,7 +81,7 @@ _FILE_CLASSES = frozenset({"FlyteFile", "FlyteDirectory", "StructuredDataset"})
 
 
 class Identifier:
-    """Metadata of a `str` input that stands for a table or column name: `Annotated[str, Identifier("carrier", "origin")]`.
+    """Marks a `str` input that stands for a table or column name: `Annotated[str, Identifier("carrier", "origin")]`.
 
     Only the listed names are accepted; each is checked when the task is defined, and put into the text as a quoted
     identifier.
@@ -91,7 +91,9 @@ class Identifier:
 
     def __init__(self, *names: str) -> None:
         if not names or not all(isinstance(name, str) and name and "\0" not in name for name in names):
-            raise SQLDefinitionError("Identifier(): list the names that are allowed, as Identifier('carrier', 'origin')")
+            raise SQLDefinitionError(
+                "Identifier(): list the names that are allowed, as Identifier('carrier', 'origin')"
+            )
         self.names = names
 
     def __repr__(self) -> str:
@@ -202,7 +204,7 @@ def declare_output(name: str, annotation: Native) -> Output:
     row = _row_type(plain)
     if row is not None:
         return Output(name, "rows", row, _columns_of(name, row))
-    if typing.get_origin(plain) is list and _is_mapping(typing.get_args(plain)[0]):
+    if _origin(plain) is list and _is_mapping(typing.get_args(plain)[0]):
         return Output(name, "rows", dict, None)
     if _is_table(plain):
         kind = "file" if getattr(plain, "__name__", "") == "FlyteFile" else "table"
@@ -218,109 +220,28 @@ def sql_type_of(where: str, annotation: Native) -> str:
     if found:
         return found
     bare, _ = _without_none(plain)
-    scalar = _SCALARS.get(_value_type(bare))
+    scalar = SCALARS.get(_value_type(bare))
     if scalar is not None:
         return scalar
-    origin, arguments = typing.get_origin(bare), typing.get_args(bare)
+    origin, arguments = _origin(bare), typing.get_args(bare)
     if origin is list:
         return f"{sql_type_of(where, arguments[0])}[]"
     if origin is dict:
         return f"MAP({sql_type_of(where, arguments[0])}, {sql_type_of(where, arguments[1])})"
     raise SQLDefinitionError(
-        f"{where}: type {annotation!r} has no SQL type. Use one of {', '.join(sorted(t.__name__ for t in _SCALARS))}, "
+        f"{where}: type {annotation!r} has no SQL type. Use one of {', '.join(sorted(t.__name__ for t in SCALARS))}, "
         "a list of one, a table, or Annotated[..., pa.int32()] for an exact type"
     )
-
-
-def to_parameter(declared: ParameterInput, value: object) -> object:
-    """A value as it is bound.
-
-    Raises:
-        ParameterError: It is None without Optional, or does not fit the SQL type. The value is never part of the text.
-    """
-    if value is None:
-        if declared.optional:
-            return None
-        raise ParameterError(declared.name, declared.sql_type, "None, but the input is not Optional")
-    return _fitting(declared, declared.sql_type, value)
-
-
-def _fitting(declared: ParameterInput, sql_type: str, value: object) -> object:
-    if value is None:
-        return None
-    if sql_type.endswith("[]"):
-        if not isinstance(value, (list, tuple)):
-            raise ParameterError(declared.name, declared.sql_type, f"a list is needed, got {type(value).__name__}")
-        return [_fitting(declared, sql_type[:-2], item) for item in value]
-    if isinstance(value, enum.Enum):
-        value = value.value
-    if sql_type == "TIMESTAMP" and isinstance(value, dt.datetime) and value.tzinfo is not None:
-        return value.astimezone(dt.timezone.utc).replace(tzinfo=None)
-    if sql_type == "TIMESTAMP WITH TIME ZONE" and isinstance(value, dt.datetime) and value.tzinfo is None:
-        return value.replace(tzinfo=dt.timezone.utc)
-    reason = _misfit(sql_type, value)
-    if reason:
-        raise ParameterError(declared.name, declared.sql_type, reason)
-    return value
-
-
-_INTEGER_BITS = {"TINYINT": 8, "SMALLINT": 16, "INTEGER": 32, "BIGINT": 64, "HUGEINT": 128}
-
-
-def _misfit(sql_type: str, value: object) -> str:
-    """Why a value would be refused or changed by the engine; empty when it fits."""
-    name = sql_type.removeprefix("U") if sql_type != "UUID" else sql_type
-    bits = _INTEGER_BITS.get(name)
-    if bits is not None:
-        if isinstance(value, bool) or not isinstance(value, int):
-            return f"a whole number is needed, got {type(value).__name__}"
-        low, high = (0, 2**bits) if sql_type.startswith("U") else (-(2 ** (bits - 1)), 2 ** (bits - 1))
-        wider = "" if bits == 128 else "; declare a wider type, as Annotated[int, pa.decimal128(38)]"
-        return "" if low <= value < high else f"out of range, {low} to {high - 1}{wider}"
-    if sql_type.startswith("DECIMAL("):
-        return _decimal_misfit(sql_type, value)
-    if sql_type == "VARCHAR" and isinstance(value, str) and not _is_unicode(value):
-        return "the text holds lone surrogates, which are not characters"
-    wanted = next((python for python, sql in _SCALARS.items() if sql == sql_type), None)
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return ""
-    if wanted is not None and not isinstance(value, wanted):
-        return f"{wanted.__name__} is needed, got {type(value).__name__}"
-    return ""
-
-
-def _decimal_misfit(sql_type: str, value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, (int, decimal.Decimal)):
-        return f"Decimal is needed, got {type(value).__name__}"
-    width, scale = (int(part) for part in sql_type[len("DECIMAL(") : -1].split(","))
-    number = decimal.Decimal(value)
-    if not number.is_finite():
-        return "NaN and infinities are not decimal numbers"
-    _, digits, exponent = number.as_tuple()
-    assert isinstance(exponent, int)
-    while exponent < 0 and digits[-1:] == (0,):
-        digits, exponent = digits[:-1], exponent + 1
-    if -exponent > scale:
-        return f"more than {scale} digits after the point; declare the scale, as Annotated[Decimal, pa.decimal128(38, 12)]"
-    return "" if len(digits) + exponent <= width - scale or not any(digits) else "too many digits before the point"
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _accepted(where: str, bare: Native) -> str:
     found = _ACCEPTS.get(_value_type(bare))
     if found is not None:
         return found
-    if typing.get_origin(bare) is list:
+    if _origin(bare) is list:
         item, _ = _without_none(_split(typing.get_args(bare)[0])[0])
         return rf"({_accepted(where, item)})\[\d*\]"
-    if typing.get_origin(bare) is dict:
+    if _origin(bare) is dict:
         return r"MAP\(.*\)|STRUCT\(.*\)"
     raise SQLDefinitionError(
         f"{where}: a query cannot return {bare!r}. Use pa.Table, another table type, list[Row] with a dataclass Row, "
@@ -328,14 +249,18 @@ def _accepted(where: str, bare: Native) -> str:
     )
 
 
+def _origin(annotation: Native) -> Native:
+    return typing.get_origin(annotation)
+
+
 def _split(annotation: Native) -> tuple[Native, tuple[object, ...]]:
-    if typing.get_origin(annotation) is typing.Annotated:
+    if _origin(annotation) is typing.Annotated:
         return typing.get_args(annotation)[0], annotation.__metadata__
     return annotation, ()
 
 
 def _without_none(plain: Native) -> tuple[Native, bool]:
-    if typing.get_origin(plain) in (typing.Union, types.UnionType):
+    if _origin(plain) in (typing.Union, types.UnionType):
         rest = [one for one in typing.get_args(plain) if one is not type(None)]
         if len(rest) == 1:
             return rest[0], True
@@ -344,7 +269,7 @@ def _without_none(plain: Native) -> tuple[Native, bool]:
 
 def _value_type(bare: Native) -> Native:
     """The class that values of an annotation have: of an enum its values', of Literal["a", "b"] that of "a"."""
-    if typing.get_origin(bare) is typing.Literal:
+    if _origin(bare) is typing.Literal:
         kinds = {type(value) for value in typing.get_args(bare)}
         return kinds.pop() if len(kinds) == 1 else bare
     if isinstance(bare, type) and issubclass(bare, enum.Enum):
@@ -355,7 +280,7 @@ def _value_type(bare: Native) -> Native:
 
 def _is_table(plain: Native) -> bool:
     if not isinstance(plain, type):
-        origin = typing.get_origin(plain)
+        origin = _origin(plain)
         return isinstance(origin, type) and _is_table(origin)
     names = {f"{base.__module__}.{base.__qualname__}" for base in plain.__mro__}
     files = {base.__name__ for base in plain.__mro__ if base.__module__.startswith("fledge")}
@@ -367,12 +292,12 @@ def _is_row(annotation: Native) -> bool:
 
 
 def _is_mapping(annotation: Native) -> bool:
-    return annotation is dict or typing.get_origin(annotation) is dict
+    return annotation is dict or _origin(annotation) is dict
 
 
 def _row_type(plain: Native) -> type | None:
     """Row for list[Row]."""
-    if typing.get_origin(plain) is list:
+    if _origin(plain) is list:
         (item,) = typing.get_args(plain)
         if _is_row(item):
             return typing.cast("type", item)
@@ -431,7 +356,7 @@ def _arrow_metadata(where: str, metadata: Iterable[object]) -> str:
 
 
 def arrow_sql_type(where: str, arrow_type: Any) -> str:  # Any: pyarrow has no types of its own
-    import pyarrow as pa  # heavy; here an Arrow type is at hand, so it is loaded already
+    import pyarrow as pa  # noqa: PLC0415 - heavy; here an Arrow type is at hand, so it is loaded already
 
     return _columns_of_schema(where, pa.schema([("value", arrow_type)]))[0].sql_type
 

@@ -1,8 +1,8 @@
 """Author's SQL text in, the same text with bound parameters out.
 
 `scan` finds `$name` and `{{ .inputs.name }}` where they mean a parameter: not in comments, not in dollar quotes, and in
-single quotes only in the second form. `bind` replaces each by an expression that casts the parameter to its declared SQL
-type. Every other byte of the author's text is kept, and every position in the new text maps back to the author's.
+single quotes only in the second form. `bind` replaces each by an expression that casts the parameter to its declared
+SQL type. Every other byte of the author's text is kept, and every position in the new text maps back to the author's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from fledge_sql.errors import SQLDefinitionError
 __all__ = ["BoundText", "Placeholder", "bind", "excerpt", "line_column", "placeholder_names", "scan"]
 
 _NAME = r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*"
-_WORD = r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*"  # an identifier may hold a $, a parameter's name not
+_WORD = (
+    r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*"  # an identifier may hold a $, a parameter's name not
+)
 # The order matters: the first alternative that matches at a position is the token.
 _TOKEN = re.compile(
     rf"""
@@ -87,7 +89,10 @@ class _Token:
 
 @dataclass(frozen=True)
 class BoundText:
-    """The text that the engine gets. `moves`: (start and end in `sql`, start and end in the author's text) per placeholder."""
+    """The text that the engine gets.
+
+    `moves` holds (start and end in `sql`, start and end in the author's text) of every placeholder.
+    """
 
     author: str
     sql: str
@@ -209,9 +214,13 @@ def _end_of(text: str, kind: str, match: re.Match[str]) -> int:
             raise error_at(text, start, f"the dollar quote {match[0]} does not end", f"Close it with {match[0]}.")
         return close + len(match[0])
     if kind == "position":
-        raise error_at(text, start, f"positional parameter {match[0]!r}", "Name the input instead: $name or {{ .inputs.name }}.")
+        raise error_at(
+            text, start, f"positional parameter {match[0]!r}", "Name the input instead: $name or {{ .inputs.name }}."
+        )
     if kind == "broken_template":
-        raise error_at(text, start, "this template is not {{ .inputs.name }}", "Only inputs can be used in a query, by name.")
+        raise error_at(
+            text, start, "this template is not {{ .inputs.name }}", "Only inputs can be used in a query, by name."
+        )
     return end
 
 
@@ -236,7 +245,9 @@ def _end_of_string(text: str, start: int, position: int, *, escapes: bool) -> in
                 hint = "Engines differ in how they read the second part. Write one literal, or join two with ||."
                 raise error_at(text, position, "an e'...' literal that goes on in the next line", hint)
             return position
-    raise error_at(text, start, "the string that begins here does not end", "Close it with '. A quote inside is written ''.")
+    raise error_at(
+        text, start, "the string that begins here does not end", "Close it with '. A quote inside is written ''."
+    )
 
 
 def _end_of_identifier(text: str, start: int) -> int:
@@ -246,7 +257,9 @@ def _end_of_identifier(text: str, start: int) -> int:
         if match[0] == '"':
             template = _BROKEN_IN_STRING.search(text, start, position)
             if template is not None:
-                hint = "A value cannot be a name. Give the input the type Annotated[str, Identifier(...)] and drop the quotes."
+                hint = (
+                    "A value is no name. Give the input the type Annotated[str, Identifier(...)] and drop the quotes."
+                )
                 raise error_at(text, template.start(), "a placeholder in a quoted identifier", hint)
             return position
     raise error_at(text, start, "the quoted identifier that begins here does not end", 'Close it with ".')
@@ -294,7 +307,9 @@ def _in_string(text: str, tokens: list[_Token], index: int) -> Placeholder | Non
     pieces.append(text[position : token.end - 1])
     for piece in pieces[::2]:
         if (broken := _BROKEN_IN_STRING.search(piece)) is not None:
-            raise error_at(text, text.index(piece, body_start) + broken.start(), "this template is not {{ .inputs.name }}")
+            raise error_at(
+                text, text.index(piece, body_start) + broken.start(), "this template is not {{ .inputs.name }}"
+            )
     if len(pieces) == 1:
         return None
     start, cast = token.start, ""
