@@ -291,7 +291,7 @@ def test_nothing_outlives_a_caller_that_is_ended(
 
 
 def test_nothing_outlives_a_caller_that_ignored_sigint_from_the_start(
-    caller: Callable[..., tuple[subprocess.Popen[bytes], int, list[int]]]
+    caller: Callable[..., tuple[subprocess.Popen[bytes], int, list[int]]],
 ) -> None:
     process, reader, _ = caller("asleep", ("sh", "-c", 'trap "" INT; exec "$@"', "sh"))
     process.kill()

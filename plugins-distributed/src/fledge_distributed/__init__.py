@@ -6,15 +6,48 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fledge_distributed.config import CleanPodPolicy, Elastic, Master, PyTorch, Ranks, RestartPolicy, RunPolicy, Worker
-    from fledge_distributed.errors import LaunchError, LeaderIgnored, RankError, RankFailed, RankTimeout
-    from fledge_distributed.ranks import Rank, current_rank
+    from fledge_distributed.config import (
+        CleanPodPolicy,
+        Elastic,
+        Master,
+        PyTorch,
+        Ranks,
+        RestartPolicy,
+        RunPolicy,
+        Worker,
+    )
+    from fledge_distributed.errors import (
+        LaunchError,
+        LeaderIgnored,
+        RankError,
+        RankFailed,
+        RankTimeout,
+    )
+    from fledge_distributed.jobs import (
+        PS,
+        Chief,
+        Evaluator,
+        HorovodJob,
+        Launcher,
+        MPIJob,
+        TfJob,
+    )
+    from fledge_distributed.ranks import (
+        Rank,
+        current_rank,
+    )
 
 __all__ = [
+    "PS",
+    "Chief",
     "CleanPodPolicy",
     "Elastic",
+    "Evaluator",
+    "HorovodJob",
     "LaunchError",
+    "Launcher",
     "LeaderIgnored",
+    "MPIJob",
     "Master",
     "PyTorch",
     "Rank",
@@ -24,6 +57,7 @@ __all__ = [
     "Ranks",
     "RestartPolicy",
     "RunPolicy",
+    "TfJob",
     "Worker",
     "current_rank",
 ]
@@ -31,6 +65,7 @@ __all__ = [
 _HOMES = {
     "config": ["CleanPodPolicy", "Elastic", "Master", "PyTorch", "Ranks", "RestartPolicy", "RunPolicy", "Worker"],
     "errors": ["LaunchError", "LeaderIgnored", "RankError", "RankFailed", "RankTimeout"],
+    "jobs": ["PS", "Chief", "Evaluator", "HorovodJob", "Launcher", "MPIJob", "TfJob"],
     "ranks": ["Rank", "current_rank"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fledge_distributed.config import Ranks
@@ -25,11 +25,40 @@ from fledge_distributed.stacks import cleaned, timeout_error
 from fledge_distributed.supervision import Zygote
 from fledge_distributed.worker import STACKS_END, STACKS_SIGNAL, Exit, Start
 
-__all__ = ["Attempt", "Outcome", "RankReport"]
+__all__ = ["Attempt", "Host", "Outcome", "Plan", "RankReport", "held_port"]
 
 _SETTLE_S = 0.25  # from the first failure to the end of the others, so that a death that came first is seen
 _STACKS_S = 2.0  # how long a rank may take to write its stacks
 _CHUNK = 1 << 16
+
+
+def no_environment(rank: Rank, addresses: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG001 - a default of Plan
+    """Nothing beside what every rank is told."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Host:
+    """Which of a job's nodes this machine is, and where its rank 0 listens."""
+
+    node_rank: int
+    address: str
+    port: int
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to do. `host` None: all nodes are simulated here.
+
+    `environment`: what a rank is told beside the usual; from its place and an address (host:port) per rank.
+    """
+
+    config: Ranks
+    job_fd: int
+    on_log: OnLog
+    environment: Callable[[Rank, Sequence[str]], Mapping[str, str]] = no_environment
+    host: Host | None = None
 
 
 @dataclass(frozen=True)
@@ -80,17 +109,18 @@ class _Rank:
 class Attempt:
     """`run()` it once."""
 
-    def __init__(self, zygote: Zygote, job_fd: int, config: Ranks, restart: int, on_log: OnLog) -> None:
-        self._zygote, self._job_fd, self._config, self._restart, self._on_log = zygote, job_fd, config, restart, on_log
-        self._world = World(config.nproc, config.nnodes)
-        self._ranks: list[_Rank] = []
+    def __init__(self, zygote: Zygote, plan: Plan, restart: int = 0) -> None:
+        self._zygote, self._plan, self._restart = zygote, plan, restart
+        self._config, self._on_log = plan.config, plan.on_log
+        self._world = World(self._config.nproc, self._config.nnodes)
+        self._ranks: dict[int, _Rank] = {}
         self._timers: dict[str, tuple[float, Callable[[], None]]] = {}
         self._stopping = False
         self._swept = False
         self._late: str | None = None
         self._missing: tuple[int, ...] = ()
         self._blamed: list[_Rank] = []
-        self._port_holder: socket.socket | None = None
+        self._ports: list[socket.socket] = []
         self._outcome = Outcome()
         self._wake_in, self._wake_out = socket.socketpair()
 
@@ -108,7 +138,7 @@ class Attempt:
                 self._selector.register(self._wake_in, selectors.EVENT_READ, lambda: self._wake_in.recv(64))
                 self._selector.register(self._zygote.channel, selectors.EVENT_READ, self._on_zygote)
                 self._start_all()
-                while not all(rank.exit for rank in self._ranks):
+                while not all(rank.exit for rank in self._ranks.values()):
                     self._wait()
                 self._zygote.channel.send(Kind.SWEEP, b"")
                 while not self._swept:
@@ -120,16 +150,29 @@ class Attempt:
     # -- start ---------------------------------------------------------------------------------------------------------
 
     def _start_all(self) -> None:
-        config = self._config
-        run_id = uuid.uuid4().hex
-        self._port_holder = held_port()
-        port = self._port_holder.getsockname()[1]
+        config, host = self._config, self._plan.host
+        self._ports = [held_port() for _ in range(1 if host is None else 0)]
+        wants_addresses = self._plan.environment is not no_environment and host is None
+        self._ports += [held_port() for _ in range(self._world.size if wants_addresses else 0)]
+        addresses = [f"127.0.0.1:{holder.getsockname()[1]}" for holder in self._ports[1:]]
+        address, port, run_id = "127.0.0.1", 0, uuid.uuid4().hex
+        if host is None:
+            port = self._ports[0].getsockname()[1]
+        else:
+            address, port, run_id = host.address, host.port, f"{host.run_id}-{self._restart}"
         for number in range(self._world.size):
             place = Rank(number, number % config.nproc, number // config.nproc, self._world.size, config.nproc)
-            variables = rank_environment(place, "127.0.0.1", port, run_id, self._restart, config.max_restarts)
-            self._start(Start(place, {**os.environ, **variables}, config.grace_s))
+            if host is not None and place.node_rank != host.node_rank:
+                continue
+            variables = rank_environment(place, address, port, run_id, self._restart, config.max_restarts)
+            told = self._plan.environment(place, addresses)
+            self._start(Start(place, {**os.environ, **variables, **told}, config.grace_s))
         if config.timeout_s is not None:
-            self._at("timeout", config.timeout_s, lambda: self._on_late(f"did not end within timeout_s={config.timeout_s:g} s"))
+            self._at(
+                "timeout",
+                config.timeout_s,
+                lambda: self._on_late(f"did not end within timeout_s={config.timeout_s:g} s"),
+            )
         self._rearm_stall()
 
     def _start(self, start: Start) -> None:
@@ -142,7 +185,7 @@ class Attempt:
             stacks,
             time.monotonic(),
         )
-        self._ranks.append(rank)
+        self._ranks[start.rank.rank] = rank
         for fd in (out, err, stacks):
             os.set_blocking(fd, False)
         for fd in rank.streams:
@@ -150,7 +193,9 @@ class Attempt:
         self._selector.register(stacks, selectors.EVENT_READ, lambda: self._on_stacks(rank))
         self._selector.register(rank.results, selectors.EVENT_READ, lambda: self._on_results(rank))
         with theirs:
-            self._zygote.channel.send(Kind.FORK, start, [self._job_fd, out_end, err_end, theirs.fileno(), stacks_end])
+            self._zygote.channel.send(
+                Kind.FORK, start, [self._plan.job_fd, out_end, err_end, theirs.fileno(), stacks_end]
+            )
         for fd in (out_end, err_end, stacks_end):
             os.close(fd)
 
@@ -193,7 +238,7 @@ class Attempt:
         rank.stacks += data or b""
         if data == b"":
             self._forget(rank.stacks_fd)
-        if "stacks" in self._timers and all(one.gone_at or STACKS_END in one.stacks for one in self._ranks):
+        if "stacks" in self._timers and all(one.gone_at or STACKS_END in one.stacks for one in self._ranks.values()):
             self._timers["stacks"] = (0.0, self._timers["stacks"][1])
 
     def _on_results(self, rank: _Rank) -> None:
@@ -264,8 +309,8 @@ class Attempt:
         if self._stopping or self._late is not None:
             return
         self._late = what
-        self._missing = tuple(rank.place.rank for rank in self._ranks if rank.final is None)
-        for rank in self._ranks:
+        self._missing = tuple(rank.place.rank for rank in self._ranks.values() if rank.final is None)
+        for rank in self._ranks.values():
             rank.stacks.clear()
         self._signal(STACKS_SIGNAL)
         self._at("stacks", _STACKS_S, self._stop)
@@ -276,33 +321,33 @@ class Attempt:
             return
         self._stopping = True
         self._timers.clear()
-        self._blamed = [rank for rank in self._ranks if rank.trouble or (rank.gone_at and rank.final is None)]
+        self._blamed = [rank for rank in self._ranks.values() if rank.trouble or (rank.gone_at and rank.final is None)]
         self._signal(signal.SIGTERM)
         self._at("kill", self._config.grace_s, lambda: self._signal(signal.SIGKILL))
 
     def _signal(self, number: int) -> None:
-        for rank in self._ranks:
+        for rank in self._ranks.values():
             if rank.exit is None:
                 self._zygote.channel.send(Kind.SIGNAL, (rank.place.rank, int(number)))
 
     def _conclude(self) -> Outcome:
         outcome = self._outcome
         if not self._stopping:
-            self._blamed = [rank for rank in self._ranks if rank.trouble or rank.final is None]
+            self._blamed = [rank for rank in self._ranks.values() if rank.trouble or rank.final is None]
         failures = [_failure(rank) for rank in self._blamed]
-        outcome.reports = [self._report(rank) for rank in self._ranks]
+        outcome.reports = [self._report(rank) for rank in self._ranks.values()]
         if self._late is not None:
             stacks = {number: self._ranks[number].stack for number in self._missing}
             outcome.error = timeout_error(self._world, self._late, stacks, self._missing)
         elif failures:
             outcome.error = to_error(failures, self._world, self._notes())
             outcome.may_restart = not any(failure.trouble and failure.trouble.final for failure in failures)
-        elif 0 not in outcome.ignored:
+        elif 0 in self._ranks and 0 not in outcome.ignored:
             outcome.values.setdefault(0, b"")
         return outcome
 
     def _notes(self) -> list[str]:
-        early = [rank.place.rank for rank in self._ranks if rank.final is not None and rank.trouble is None]
+        early = [rank.place.rank for rank in self._ranks.values() if rank.final is not None and rank.trouble is None]
         return [f"had already returned: {listed(early)}"] if early else []
 
     def _report(self, rank: _Rank) -> RankReport:
@@ -323,13 +368,12 @@ class Attempt:
             self._selector.unregister(thing)
 
     def _close(self) -> None:
-        for rank in self._ranks:
+        for rank in self._ranks.values():
             rank.results.close()
             for fd in (*rank.streams, rank.stacks_fd):
                 os.close(fd)
-        for sock in (self._wake_in, self._wake_out, self._port_holder):
-            if sock is not None:
-                sock.close()
+        for sock in (self._wake_in, self._wake_out, *self._ports):
+            sock.close()
 
 
 def held_port() -> socket.socket:

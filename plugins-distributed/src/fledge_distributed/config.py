@@ -1,7 +1,7 @@
-"""What a user writes into `task_config` to run a task on several ranks.
+"""What a user writes into `task_config` to run a task on several ranks: ranks of any kind, and torch's.
 
-Each type says how its ranks are started on one machine (`local_ranks`), what the backend dispatches on (`task_type`) and
-whether the message for the backend has anything to say (`messages.custom`).
+Each type says how its ranks run on one machine (`local_ranks`) and what the backend dispatches on (`task_type`); `messages`
+turns it into what the backend reads. `jobs` has the types for MPI, Horovod and TensorFlow.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from fledge.errors import DefinitionError
 
@@ -113,6 +113,13 @@ class Replica:
     limits: Resources | None = None
     replicas: int | None = None
     restart_policy: RestartPolicy | None = None
+    _: KW_ONLY
+    command: tuple[str, ...] = ()  # of MPI jobs only; empty: the operator's own
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "command", tuple(self.command or ()))
+        if self.replicas is not None:
+            at_least(f"{type(self).__name__}.replicas", self.replicas, 0)
 
 
 @dataclass(frozen=True)
@@ -122,9 +129,7 @@ class Worker(Replica):
 
 @dataclass(frozen=True)
 class Master(Replica):
-    """The master of a PyTorch job; always one."""
-
-    replicas: int | None = 1
+    """The master of a PyTorch job; there is always one."""
 
 
 @dataclass(frozen=True)
@@ -145,13 +150,11 @@ class PyTorch:
     increase_shared_mem: bool = True
 
     def __post_init__(self) -> None:
-        if (self.num_workers is None) == (self.worker.replicas is None):
-            raise DefinitionError("PyTorch: give the number of workers once, as worker=Worker(replicas=...)")
         at_least("worker.replicas", self.workers, 1)
 
     @property
     def workers(self) -> int:
-        return self.num_workers if self.num_workers is not None else self.worker.replicas or 0
+        return given_once("PyTorch", "worker", self.worker.replicas, "num_workers", self.num_workers)
 
     @property
     def task_type(self) -> str:
@@ -235,4 +238,24 @@ def at_least(name: str, value: object, lowest: int) -> None:
         raise DefinitionError(f"{name}={value!r}: give a whole number, {lowest} or more")
 
 
-Config = Ranks | PyTorch | Elastic
+def given_once(job: str, kind: str, replicas: int | None, old: str, count: int | None) -> int:
+    """The number of replicas of a kind, which has an older spelling on the job itself."""
+    if (replicas is None) == (count is None):
+        name = kind.capitalize() if kind != "ps" else "PS"
+        raise DefinitionError(
+            f"{job}: give the number once, as {kind}={name}(replicas=...); {old} is its older spelling"
+        )
+    return replicas if replicas is not None else count or 0
+
+
+class Config(Protocol):
+    """What MultiRankTask needs of a config type; a plugin that brings another kind of job implements it."""
+
+    @property
+    def task_type(self) -> str:
+        """What the backend dispatches on."""
+        ...
+
+    def local_ranks(self) -> Ranks:
+        """How the job runs on one machine."""
+        ...

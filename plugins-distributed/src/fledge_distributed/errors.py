@@ -7,6 +7,7 @@ a run that did not end in time, a leader without outputs, ranks that could not b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 
 from fledge.errors import FledgeError
 
@@ -63,10 +64,11 @@ class LaunchError(RankError):
 
 
 class RemoteTraceback(Exception):  # noqa: N818 - not raised: it stands as the cause of the error it explains
-    """The text of a traceback from a rank; the `__cause__` of the error that the caller gets."""
+    """The text of a traceback from a rank, and when it failed (`at`, UTC); the `__cause__` of the error the caller gets."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, at: float) -> None:
         super().__init__(text)
+        self.at = datetime.fromtimestamp(at, timezone.utc)
 
     def __str__(self) -> str:
-        return f"\n{self.args[0]}"
+        return f"\n{self.args[0]}" if self.args[0] else "(it left no traceback)"

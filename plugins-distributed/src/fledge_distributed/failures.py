@@ -21,7 +21,18 @@ import fledge.errors
 from fledge.errors import FledgeError, IgnoreOutputs, NonRecoverableError, add_note
 from fledge_distributed.errors import RankFailed, RemoteTraceback
 
-__all__ = ["Failure", "Trouble", "World", "causes", "describe", "first_failure", "ignores_outputs", "listed", "signal_name", "to_error"]
+__all__ = [
+    "Failure",
+    "Trouble",
+    "World",
+    "causes",
+    "describe",
+    "first_failure",
+    "ignores_outputs",
+    "listed",
+    "signal_name",
+    "to_error",
+]
 
 _TRACEBACK_LINES = 30
 _OURS = tuple(os.path.dirname(os.path.abspath(path)) + os.sep for path in (__file__, fledge.errors.__file__))
@@ -225,7 +236,7 @@ def to_error(failures: Sequence[Failure], world: World, notes: Sequence[str] = (
     if original is None:
         return _rank_failed(root, world, peers, notes)
     assert trouble is not None
-    original.__cause__ = RemoteTraceback(trouble.traceback)
+    original.__cause__ = RemoteTraceback(trouble.traceback, trouble.at)
     lost = [f"attributes that could not be carried over: {', '.join(trouble.lost)}"] if trouble.lost else []
     for note in [world.place(root.rank), *trouble.notes, *lost, *peers, *notes]:
         add_note(original, note)
@@ -243,7 +254,7 @@ def _rank_failed(root: Failure, world: World, peers: Sequence[str], notes: Seque
         message, root.rank, root.rank // world.nproc, exitcode, root.signal, peers=peers, recoverable=recoverable
     )
     text = trouble.traceback if trouble is not None else root.stack
-    error.__cause__ = RemoteTraceback(text) if text else None
+    error.__cause__ = RemoteTraceback(text, trouble.at if trouble is not None else time.time())
     for note in [*(trouble.notes if trouble is not None else ()), *peers, *notes]:
         add_note(error, note)
     return error
@@ -264,7 +275,9 @@ def _rebuild(trouble: Trouble) -> BaseException | None:
         _native(cls).__init__(error, *arguments)  # fills what the C classes keep beside args (OSError.errno, ...)
         for name, value in trouble.state.items():
             error.__dict__[name] = _unpickle(value)
-    except Exception:  # a user's __new__ or __setstate__ may raise anything; the caller then gets RankFailed with the text
+    except (
+        Exception
+    ):  # a user's __new__ or __setstate__ may raise anything; the caller then gets RankFailed with the text
         return None
     return error
 

@@ -94,7 +94,9 @@ class Channel:
         while not self.closed:
             try:
                 data, rights, _, _ = self._socket.recvmsg(
-                    1 << 18, socket.CMSG_SPACE(_MAX_FDS * 4), socket.MSG_DONTWAIT | getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+                    1 << 18,
+                    socket.CMSG_SPACE(_MAX_FDS * 4),
+                    socket.MSG_DONTWAIT | getattr(socket, "MSG_CMSG_CLOEXEC", 0),
                 )
             except (BlockingIOError, InterruptedError):
                 break

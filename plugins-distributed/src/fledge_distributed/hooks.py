@@ -8,6 +8,7 @@ from typing import Any
 from fledge.base_task import PythonTask
 from fledge.hooks.spec import hookimpl
 from fledge_distributed.config import Elastic, PyTorch, Ranks
+from fledge_distributed.jobs import HorovodJob, MPIJob, TfJob
 from fledge_distributed.rank_task import MultiRankTask
 
 __all__ = ["HOOK_API", "register_task_types"]
@@ -18,5 +19,5 @@ HOOK_API = 1
 @hookimpl
 def register_task_types(register: Callable[[type, type[PythonTask[Any]]], None]) -> None:  # Any: of any config
     """A task with one of these configs runs on ranks."""
-    for config in (Ranks, PyTorch, Elastic):
+    for config in (Ranks, PyTorch, Elastic, MPIJob, HorovodJob, TfJob):
         register(config, MultiRankTask)

@@ -10,16 +10,17 @@ import logging
 import os
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fledge.errors import IgnoreOutputs
-from fledge_distributed.attempt import Attempt, Outcome, RankReport
+from fledge_distributed.attempt import Attempt, Host, Outcome, Plan, RankReport, no_environment
 from fledge_distributed.config import Ranks
 from fledge_distributed.errors import LaunchError, LeaderIgnored
 from fledge_distributed.failures import World
 from fledge_distributed.frames import anonymous_file
 from fledge_distributed.logs import OnLog, prefixed, print_line
+from fledge_distributed.ranks import Rank
 from fledge_distributed.supervision import Zygote, give_back, lease
 from fledge_distributed.targets import to_target
 from fledge_distributed.worker import Job
@@ -69,21 +70,27 @@ def run_ranks(
     *,
     on_log: OnLog | None = None,
     collect_all: bool = False,
-    watch: Callable[[Attempt], None] = lambda attempt: None,
+    watch: Callable[[Attempt], None] = lambda _: None,
+    environment: Callable[[Rank, Sequence[str]], Mapping[str, str]] = no_environment,
+    host: Host | None = None,
 ) -> Launched:
     """Like `launch`, with everything that the run gave.
 
     Args:
+        payload, target, config, on_log: As for `launch`.
         collect_all: Keep the bytes of every rank.
         watch: Called with each attempt before it starts; `attempt.wake()` makes it look at its thread's exceptions.
+        environment: What each rank is told beside the usual.
+        host: Run the ranks of this one node; None: of all nodes.
     """
     job = Job(to_target(target), payload, tuple(sys.path), tuple(sys.argv), os.getcwd(), collect_all)
     job_fd = anonymous_file(pickle.dumps(job))
+    plan = Plan(config, job_fd, on_log or _print(config), environment, host)
     zygote = lease(config.preload, config.start != "spawn")
     try:
         zygote.wait_ready()
         _check_start(zygote, config)
-        outcome = _run_attempts(zygote, job_fd, config, on_log or _print(config), watch)
+        outcome = _run_attempts(zygote, plan, watch)
     except BaseException:  # whatever it was, KeyboardInterrupt too: nothing may stay behind
         zygote.close()
         raise
@@ -95,18 +102,16 @@ def run_ranks(
     return Launched(outcome.values, frozenset(outcome.ignored), tuple(outcome.reports), tuple(outcome.extras))
 
 
-def _run_attempts(
-    zygote: Zygote, job_fd: int, config: Ranks, on_log: OnLog, watch: Callable[[Attempt], None]
-) -> Outcome:
+def _run_attempts(zygote: Zygote, plan: Plan, watch: Callable[[Attempt], None]) -> Outcome:
     restart = 0
     while True:
-        attempt = Attempt(zygote, job_fd, config, restart, on_log)
+        attempt = Attempt(zygote, plan, restart)
         watch(attempt)
         outcome = attempt.run()
-        if outcome.error is None or not outcome.may_restart or restart == config.max_restarts:
+        if outcome.error is None or not outcome.may_restart or restart == plan.config.max_restarts:
             return outcome
         restart += 1
-        _log.warning("restart %d of %d after: %r", restart, config.max_restarts, outcome.error)
+        _log.warning("restart %d of %d after: %r", restart, plan.config.max_restarts, outcome.error)
 
 
 def _check_start(zygote: Zygote, config: Ranks) -> None:

@@ -6,12 +6,12 @@ Importing starts no thread and reads no environment, so a fork afterwards is saf
 from __future__ import annotations
 
 import cloudpickle
-import fledge.hooks.loading
-import fledge.hooks.manager
-import fledge.wiring
 import flyteidl.core.literals_pb2
 import google.protobuf.json_format
 
+import fledge.hooks.loading
+import fledge.hooks.manager
+import fledge.wiring
 from fledge_distributed import rank_run
 
 __all__ = ["MODULES"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fledge import idl
-from fledge.base_task import PythonTask, TaskResolverMixin
+from fledge.base_task import TaskResolverMixin
 from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager, Scratch
 from fledge.decks import Deck
 from fledge.errors import IgnoreOutputs, NotImportableError, TaskLoadError
@@ -66,7 +66,7 @@ def address_of(task: PythonFunctionTask[Any], settings: SerializationSettings) -
             file = task.task_function.__globals__.get("__file__")
             return TaskAddress(resolver.location, tuple(resolver.loader_args(settings, task)), module, file)
         except NotImportableError:
-            pass  # defined in a function or a notebook  # noqa: S110 - by value, below
+            pass  # defined in a function or a notebook
     return TaskAddress(value=by_value(task, f"task {task.name}"))
 
 

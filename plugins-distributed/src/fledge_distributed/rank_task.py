@@ -7,32 +7,38 @@ serialization stay the base class's.
 
 from __future__ import annotations
 
+import os
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fledge import idl
-from fledge.context import ExecutionParameters, FlyteContext
 from fledge.errors import IgnoreOutputs
 from fledge.function import PythonFunctionTask
 from fledge.settings import SerializationSettings
 from fledge.storage import materialize
+from fledge_distributed.attempt import Host, no_environment
+from fledge_distributed.cluster import find_place, nodes_of
 from fledge_distributed.config import Config, Ranks
+from fledge_distributed.errors import RemoteTraceback
 from fledge_distributed.launcher import Launched, leader_ignored, run_ranks
 from fledge_distributed.rank_run import DECKS, NotLeader, address_of, decks_from, run_of
-from fledge_distributed.ranks import current_rank
+from fledge_distributed.ranks import Rank, current_rank, enter_rank
 
 if TYPE_CHECKING:
+    from fledge.context import ExecutionParameters, FlyteContext
     from fledge.idl import literals
     from fledge_distributed.attempt import Attempt
 
 __all__ = ["MultiRankTask"]
 
 C = TypeVar("C", bound=Config)
-_PRELOAD = ("fledge_distributed.preloaded",)
 _RUN = "fledge_distributed.rank_run:run"
+_PRELOAD = ("fledge_distributed.preloaded",)
+_NO_SETTINGS = SerializationSettings()
 
 
 class MultiRankTask(PythonFunctionTask[C]):
@@ -55,33 +61,37 @@ class MultiRankTask(PythonFunctionTask[C]):
         super().__init__(task_config, task_function, task_config.task_type, task_type_version=1, **kwargs)
         self._config = task_config
 
-    def get_custom(self, settings: SerializationSettings) -> Mapping[str, Any] | None:  # Any: JSON
-        from fledge_distributed.messages import custom  # loads protobuf, which the definition of a task does not
+    def get_custom(self, settings: SerializationSettings) -> Mapping[str, Any] | None:  # noqa: ARG002 # Any: JSON
+        """What the backend's plugin for the config reads."""
+        from fledge_distributed.messages import custom  # noqa: PLC0415 - protobuf, which defining a task does not load
 
         return custom(self._config)
 
+    def get_command(self, settings: SerializationSettings) -> list[str]:
+        """The container's command line; MPI and Horovod put theirs in front."""
+        command = super().get_command(settings)
+        wrap = getattr(self._config, "command", None)
+        return wrap(command) if wrap is not None else command
+
     def dispatch_execute(self, ctx: FlyteContext, input_literal_map: literals.LiteralMap) -> literals.LiteralMap:
-        """Run all ranks and return the leader's outputs.
+        """Run all ranks and return the leader's outputs; in a cluster, run those that belong here.
 
         Raises:
             The first failure of a rank, as `launcher.launch` says.
             LeaderIgnored: rank 0 raised IgnoreOutputs in a local run, and the task declares outputs.
-            IgnoreOutputs: the same in a container: nothing is written.
+            IgnoreOutputs: In a container, the same, and on every node without rank 0: nothing is written.
         """
         ctx.plugins.load()
+        place = find_place(self._config, os.environ, in_container=not ctx.execution_state.is_local_execution())
+        if isinstance(place, Rank):
+            return self._as_rank(ctx, place, input_literal_map)
         inputs = idl.deterministic_bytes(materialize(input_literal_map, ctx.storage))
-        payload = run_of(address_of(self, ctx.serialization_settings or _NO_SETTINGS), ctx, inputs)
-        forget: list[Callable[[], None]] = []
-
-        def watch(attempt: Attempt) -> None:
-            forget.append(ctx.on_cancel(attempt.wake))
-
-        try:
-            launched = run_ranks(pickle.dumps(payload), _RUN, self._ranks(), watch=watch)
-        finally:
-            for take_back in forget:
-                take_back()
-        self._take_decks(ctx, launched)
+        payload = pickle.dumps(run_of(address_of(self, ctx.serialization_settings or _NO_SETTINGS), ctx, inputs))
+        with _timestamps(ctx):
+            launched = self._launch(ctx, place, payload)
+        _take_decks(ctx, launched)
+        if place is not None and place.node_rank != 0:
+            raise NotLeader(f"the leader is on node 0, this is node {place.node_rank}")
         return self._outputs(ctx, launched)
 
     def post_execute(self, user_params: ExecutionParameters | None, rval: Any) -> Any:  # Any: the user's value
@@ -92,10 +102,34 @@ class MultiRankTask(PythonFunctionTask[C]):
             raise NotLeader(f"rank {rank.rank} is not the leader")
         return rval
 
+    def _launch(self, ctx: FlyteContext, host: Host | None, payload: bytes) -> Launched:
+        forget: list[Callable[[], None]] = []
+
+        def watch(attempt: Attempt) -> None:
+            forget.append(ctx.on_cancel(attempt.wake))
+
+        environment: Callable[[Rank, Sequence[str]], Mapping[str, str]]
+        environment = getattr(self._config, "environment", no_environment)
+        ranks = nodes_of(self._ranks(), os.environ) if host is not None else self._ranks()
+        try:
+            return run_ranks(payload, _RUN, ranks, watch=watch, environment=environment, host=host)
+        finally:
+            for take_back in forget:
+                take_back()
+
     def _ranks(self) -> Ranks:
+        """How the config's ranks are started, with what all ranks need preloaded; torch only where it is installed."""
         ranks = self._config.local_ranks()
         found = [name for name in ranks.preload if name != "torch" or find_spec(name) is not None]
         return replace(ranks, preload=(*_PRELOAD, *found))
+
+    def _as_rank(self, ctx: FlyteContext, rank: Rank, inputs: literals.LiteralMap) -> literals.LiteralMap:
+        """This process is a rank that somebody else has started."""
+        before = enter_rank(rank)
+        try:
+            return super().dispatch_execute(ctx.with_(rank=rank.rank), inputs)
+        finally:
+            enter_rank(before)
 
     def _outputs(self, ctx: FlyteContext, launched: Launched) -> literals.LiteralMap:
         if 0 not in launched.ignored:
@@ -103,16 +137,25 @@ class MultiRankTask(PythonFunctionTask[C]):
         if not ctx.execution_state.is_local_execution():
             raise IgnoreOutputs("rank 0 ignores its outputs")
         if self.python_interface.outputs:
-            ranks = self._config.local_ranks()
-            raise leader_ignored(launched.ignored, ranks.nproc * ranks.nnodes)
+            raise leader_ignored(launched.ignored, len(launched.reports))
         return idl.literals.LiteralMap()
 
-    def _take_decks(self, ctx: FlyteContext, launched: Launched) -> None:
-        params = ctx.user_space_params
-        if params is not None:
-            for _, name, data in launched.extras:
-                if name == DECKS:
-                    params.decks.extend(decks_from(data))
+
+@contextmanager
+def _timestamps(ctx: FlyteContext) -> Iterator[None]:
+    """In a container, give an error the time at which its rank raised it: the platform takes the earliest of many files."""
+    try:
+        yield
+    except Exception as exc:
+        cause = exc.__cause__
+        if isinstance(cause, RemoteTraceback) and not ctx.execution_state.is_local_execution():
+            exc.__dict__.setdefault("timestamp", cause.at)
+        raise
 
 
-_NO_SETTINGS = SerializationSettings()
+def _take_decks(ctx: FlyteContext, launched: Launched) -> None:
+    params = ctx.user_space_params
+    if params is not None:
+        for _, name, data in launched.extras:
+            if name == DECKS:
+                params.decks.extend(decks_from(data))

@@ -58,7 +58,9 @@ def enter_rank(rank: Rank | None) -> Rank | None:
     return before
 
 
-def rank_environment(rank: Rank, address: str, port: int, run_id: str, restart: int, max_restarts: int) -> dict[str, str]:
+def rank_environment(
+    rank: Rank, address: str, port: int, run_id: str, restart: int, max_restarts: int
+) -> dict[str, str]:
     """What torch's own launcher sets for its workers, plus NODE_RANK: env:// rendezvous, JAX and Lightning read these.
 
     Source: the variables listed in the documentation of torchrun; the store is opened by rank 0 (no agent store).

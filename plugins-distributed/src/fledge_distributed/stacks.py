@@ -37,5 +37,7 @@ def timeout_error(world: World, what: str, stacks: Mapping[int, str], missing: S
 def _comparable(stack: str) -> str:
     """Without thread numbers, which differ between processes."""
     return "\n".join(
-        line.strip() if line.startswith(" ") else line.partition(" 0x")[0] for line in stack.splitlines() if line.strip()
+        line.strip() if line.startswith(" ") else line.partition(" 0x")[0]
+        for line in stack.splitlines()
+        if line.strip()
     )

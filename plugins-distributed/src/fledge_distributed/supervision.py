@@ -23,7 +23,20 @@ __all__ = ["Zygote", "give_back", "lease", "warm_up"]
 _Key = tuple[tuple[str, ...], bool, tuple[tuple[str, str], ...]]
 
 _MAIN = "import sys; sys.path[:] = sys.argv[3:]; from fledge_distributed.zygote import main; main()"
-_READ_AT_LOAD = ("OMP_", "OPENBLAS_", "MKL_", "KMP_", "TORCH_", "PYTORCH_", "CUDA_", "NCCL_", "JAX_", "XLA_", "LD_", "PYTHON")
+_READ_AT_LOAD = (
+    "OMP_",
+    "OPENBLAS_",
+    "MKL_",
+    "KMP_",
+    "TORCH_",
+    "PYTORCH_",
+    "CUDA_",
+    "NCCL_",
+    "JAX_",
+    "XLA_",
+    "LD_",
+    "PYTHON",
+)
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # else numpy and torch start threads at import
 _KEPT = 2  # idle zygotes, over all keys
 
@@ -73,7 +86,9 @@ class Zygote:
         """The error for an end of the socket that we did not ask for."""
         self.close()
         code = self.process.returncode
-        return LaunchError(f"the process that starts the ranks has ended unexpectedly, {_ending(code)}; no rank is left")
+        return LaunchError(
+            f"the process that starts the ranks has ended unexpectedly, {_ending(code)}; no rank is left"
+        )
 
     def close(self) -> None:
         """End it, with all it has started; returns when the process is gone."""

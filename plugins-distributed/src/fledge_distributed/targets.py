@@ -66,7 +66,9 @@ def _cloudpickled(value: object) -> bytes:
     import cloudpickle  # needed for functions of __main__ only, and it costs 30 ms
 
     class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc] - cloudpickle is untyped
-        dispatch_table = ChainMap({CodeType: lambda code: _with_file(code, reduce_code(code))}, cloudpickle.CloudPickler.dispatch_table)
+        dispatch_table = ChainMap(
+            {CodeType: lambda code: _with_file(code, reduce_code(code))}, cloudpickle.CloudPickler.dispatch_table
+        )
 
     reduce_code = cloudpickle.CloudPickler.dispatch_table[CodeType]
     file = io.BytesIO()

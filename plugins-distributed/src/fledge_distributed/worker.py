@@ -141,7 +141,8 @@ def _line_writer(fd: int) -> TextIO:
 
 def _handle_signals(stacks: int) -> None:
     """Default signals, and stack dumps: faulthandler writes them, then chains to the interpreter's C handler, which writes
-    the number of the signal to the wakeup descriptor at once, whatever the main thread is doing."""
+    the number of the signal to the wakeup descriptor at once, whatever the main thread is doing.
+    """
     os.set_blocking(stacks, False)
     signal.set_wakeup_fd(stacks, warn_on_full_buffer=False)
     signal.signal(STACKS_SIGNAL, lambda number, frame: None)
@@ -184,7 +185,9 @@ def _work(rank: Rank, job_fd: int, results: Channel) -> int:
 def _checked(value: object, target: Target) -> bytes:
     if value is None or isinstance(value, bytes):
         return value or b""
-    raise TypeError(f"{target.name} returned {type(value).__name__}; what the launcher calls has to return bytes or None")
+    raise TypeError(
+        f"{target.name} returned {type(value).__name__}; what the launcher calls has to return bytes or None"
+    )
 
 
 def _flush() -> None:

@@ -75,7 +75,7 @@ class _Zygote:
         try:
             self.wakeup.recv(4096)
         except BlockingIOError:
-            pass  # noqa: S110 - woken by the control socket or the timer; the checks below run in any case
+            pass
         for frame in self.control.receive():
             self._handle(frame)
         self._reap()
@@ -135,7 +135,9 @@ class _Zygote:
 
     def _fork(self, start: Start, fds: tuple[int, ...]) -> int:
         parent = os.getpid()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # none may meet our handlers in the child
+        before = signal.pthread_sigmask(
+            signal.SIG_BLOCK, signal.valid_signals()
+        )  # none may meet our handlers in the child
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)

@@ -1,0 +1,145 @@
+"""Config types: the messages they become, against what flytekit's plugins wrote, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import fledge_distributed
+import pytest
+from fledge import Resources, SerializationSettings, task, task_template
+from fledge.errors import DefinitionError
+from fledge_distributed import Elastic, HorovodJob, MPIJob, PyTorch, Rank, TfJob, Worker, jobs
+from fledge_distributed.messages import custom
+from flyteidl.plugins.kubeflow import mpi_pb2, pytorch_pb2, tensorflow_pb2
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.struct_pb2 import Struct
+
+ROWS = json.loads(Path(__file__).parent.joinpath("golden", "configs.json").read_text())
+MESSAGES = {
+    "pytorch": pytorch_pb2.DistributedPyTorchTrainingTask,
+    "mpi": mpi_pb2.DistributedMPITrainingTask,
+    "tensorflow": tensorflow_pb2.DistributedTensorflowTrainingTask,
+}
+SETTINGS = SerializationSettings(project="p", domain="d", version="v")
+
+
+def config_of(text: str) -> fledge_distributed.config.Config:
+    names = {name: getattr(fledge_distributed, name) for name in fledge_distributed.__all__}
+    config: fledge_distributed.config.Config = eval(text, {**names, "Resources": Resources})
+    return config
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["config"][:50])
+def test_the_template_of_a_config_is_the_one_flytekit_writes(row: dict[str, object]) -> None:
+    config = config_of(str(row["config"]))
+    assert config.task_type == row["type"]
+    ours = custom(config)
+    if row["custom"] is None:
+        assert ours is None
+        return
+    message = MESSAGES[config.task_type]
+    assert ParseDict(ours, message()) == ParseDict(row["custom"], message())
+    assert ours == row["custom"]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["config"][:50])
+def test_a_task_carries_type_version_and_message_of_its_config(row: dict[str, object]) -> None:
+    @task(task_config=config_of(str(row["config"])), task_resolver=_resolver())
+    def body() -> None: ...
+
+    template = task_template(body, SETTINGS)
+    assert (template.type, template.task_type_version) == (row["type"], row["version"])
+    wanted = Struct()
+    wanted.update(row["custom"] or {})
+    assert MessageToDict(template.custom) == MessageToDict(wanted)
+    if row["type"] == "mpi":
+        command = list(row["command"])  # type: ignore[call-overload]  # a list of words
+        theirs = command[: command.index("-np") + 2]
+        fail = ["-x", "FLYTE_FAIL_ON_ERROR=true"]
+        ours = list(template.container.args)
+        kept = [word for number, word in enumerate(ours) if ours[number : number + 2] != fail and word != fail[1]]
+        assert kept[: len(theirs)] == theirs
+
+
+def _resolver() -> object:
+    from fledge.base_task import Task, TaskResolverMixin
+
+    class Anything(TaskResolverMixin):
+        location = "tests.anything"
+
+        def loader_args(self, settings: SerializationSettings, t: Task) -> list[str]:
+            return ["anything"]
+
+    return Anything()
+
+
+def test_a_larger_dev_shm_is_asked_for_unless_refused() -> None:
+    def shared_memory(config: PyTorch | Elastic) -> bool:
+        @task(task_config=config, task_resolver=_resolver())
+        def body() -> None: ...
+
+        return task_template(body, SETTINGS).extended_resources.HasField("shared_memory")
+
+    assert shared_memory(Elastic(nnodes=1))
+    assert shared_memory(PyTorch(worker=Worker(replicas=1)))
+    assert not shared_memory(Elastic(nnodes=1, increase_shared_mem=False))
+
+
+def test_the_mpi_command_ends_the_job_when_one_rank_fails() -> None:
+    config = MPIJob(worker=Worker(replicas=2), slots=3)
+    words = config.command(["fledge-execute", "--inputs", "x"])
+    assert words[words.index("-np") :] == [
+        *("-np", "6", "python", "-m", "mpi4py", "-c", "from fledge.entrypoint import main; main()", "--inputs", "x")
+    ]
+    assert "FLYTE_FAIL_ON_ERROR=true" in words  # else a rank that wrote error.pb exits with 0 and the others wait
+    fast = config.command(["fledge-fast-execute", "--dest-dir", "y", "--", "fledge-execute"])
+    assert "from fledge.entrypoint import fast_main; fast_main()" in fast
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: PyTorch(), "PyTorch: give the number once, as worker=Worker"),
+        (lambda: PyTorch(num_workers=1, worker=Worker(replicas=1)), "num_workers is its older spelling"),
+        (lambda: PyTorch(worker=Worker(replicas=0)), "worker.replicas=0"),
+        (lambda: Worker(replicas=-1), "Worker.replicas=-1"),
+        (lambda: MPIJob(), "MPIJob: give the number once"),
+        (lambda: MPIJob(worker=Worker(replicas=1), slots=0), "slots=0"),
+        (lambda: MPIJob(worker=Worker(replicas=1), num_launcher_replicas=2), "2 launchers"),
+        (lambda: HorovodJob(), "HorovodJob: give the number once"),
+        (lambda: TfJob(), "give it a chief or a worker"),
+        (lambda: TfJob(num_workers=1, num_chief_replicas=2), "2 chiefs"),
+    ],
+)
+def test_a_job_that_makes_no_sense_is_refused(make, text: str) -> None:  # type: ignore[no-untyped-def]  # a lambda
+    with pytest.raises(DefinitionError, match=text):
+        make()
+
+
+def test_local_ranks_of_a_job_are_its_replicas() -> None:
+    shapes = {
+        "pytorch": PyTorch(worker=Worker(replicas=3)),
+        "elastic": Elastic(nnodes="2:4", nproc_per_node=3),
+        "mpi": MPIJob(worker=Worker(replicas=2), slots=3),
+        "tensorflow": TfJob(num_workers=2, num_ps_replicas=1, num_chief_replicas=1),
+    }
+    ranks = {name: config.local_ranks() for name, config in shapes.items()}
+    found = {name: (one.nnodes, one.nproc) for name, one in ranks.items()}
+    assert found == {"pytorch": (4, 1), "elastic": (2, 3), "mpi": (2, 3), "tensorflow": (4, 1)}
+
+
+def test_tf_config_names_cluster_and_role_and_leaves_the_evaluator_outside() -> None:
+    config = jobs.TfJob(num_workers=2, num_ps_replicas=1, num_chief_replicas=1, num_evaluator_replicas=1)
+    addresses = [f"h:{port}" for port in range(5)]
+    documents = [
+        json.loads(config.environment(Rank(rank, 0, rank, 5, 1), addresses)["TF_CONFIG"]) for rank in range(5)
+    ]
+    assert documents[0]["cluster"] == {"chief": ["h:0"], "worker": ["h:1", "h:2"], "ps": ["h:3"]}
+    assert [(one["task"]["type"], one["task"]["index"]) for one in documents] == [
+        ("chief", 0),
+        ("worker", 0),
+        ("worker", 1),
+        ("ps", 0),
+        ("evaluator", 0),
+    ]
