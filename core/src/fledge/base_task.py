@@ -292,9 +292,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         if self._docs is not None:
             return self._docs
         text = self.python_interface.docstring
-        if text is None or not text.short_description:
-            return None
-        return Documentation(text.short_description, text.long_description or None)
+        return None if text is None else Documentation(text.short_description or None, text.long_description)
 
     def get_type_for_input_var(self, k: str, v: Value) -> type:
         """The declared type of an input. KeyError when there is no such input."""

@@ -194,11 +194,12 @@ class Interface:
         for name, converter in compiled.inputs.items():
             variable = message.inputs.variables[name]
             variable.type.CopyFrom(converter.literal_type)
-            variable.description = texts.inputs.get(name) or name
+            variable.description = texts.inputs.get(name, name)
         for name, converter in compiled.outputs.items():
             variable = message.outputs.variables[name]
             variable.type.CopyFrom(converter.literal_type)
-            variable.description = texts.returns or name
+            text = texts.output_text(name)
+            variable.description = name if text is None else text
         return message
 
     def __eq__(self, other: object) -> bool:

@@ -58,8 +58,9 @@ def task_spec(task: Task, settings: SerializationSettings) -> admin_task.TaskSpe
     docs = task.docs
     if docs is not None:
         spec.description.short_description = docs.short_description or ""
-        if docs.long_description:
-            spec.description.long_description.value = docs.long_description
+        if docs.long_description is not None:  # an empty one still has its format
+            if docs.long_description:
+                spec.description.long_description.value = docs.long_description
             spec.description.long_description.format = idl.admin_description.DescriptionFormat.DESCRIPTION_FORMAT_RST
         if docs.source_code:
             spec.description.source_code.link = docs.source_code
