@@ -89,10 +89,15 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check every annotation with mypy in its strict mode, package by package."""
     python = shared_environment(session)
-    run_in(session, python, "-m", "mypy", "noxfile.py", "conftest.py")
-    for place in CHECKED:
-        if any((ROOT / place).rglob("*.py")):
-            run_in(session, python, "-m", "mypy", place)
+    places = [["noxfile.py", "conftest.py"], *([place] for place in CHECKED if any((ROOT / place).rglob("*.py")))]
+    failed = []
+    for place in places:
+        try:
+            run_in(session, python, "-m", "mypy", *place)
+        except nox.command.CommandFailed:
+            failed += place
+    if failed:
+        session.error(f"mypy found errors in {', '.join(failed)}")
 
 
 @nox.session(python=False)
