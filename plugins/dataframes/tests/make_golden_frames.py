@@ -2,7 +2,7 @@
 
     python make_golden_frames.py
 
-`annotations` and `values` are shared with the test, which hands in fledge's own `kwtypes` and `StructuredDataset`.
+`frame_types` and `values` are shared with the test, which hands in fledge's own `kwtypes` and `StructuredDataset`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ALL = pa.table(
 Inner = make_dataclass("Inner", [("x", int), ("y", str)])  # flytekit cannot read annotations that are strings
 
 
-def annotations(kwtypes: Any, dataset: Any) -> dict[str, Any]:  # Any: whichever library's
+def frame_types(kwtypes: Any, dataset: Any) -> dict[str, Any]:  # Any: whichever library's
     """Name -> annotation."""
     return {
         "table": pa.Table,
@@ -130,7 +130,7 @@ def main() -> None:
     from flytekit.types.structured import lazy_import_structured_dataset_handler
 
     lazy_import_structured_dataset_handler()
-    context, known = FlyteContextManager.current_context(), annotations(kwtypes, StructuredDataset)
+    context, known = FlyteContextManager.current_context(), frame_types(kwtypes, StructuredDataset)
     types = {name: TypeEngine.to_literal_type(kind) for name, kind in known.items()}
     literals = {
         name: TypeEngine.to_literal(context, value, known[kind], types[kind]).to_flyte_idl()

@@ -108,7 +108,7 @@ def test_a_column_without_a_type_gets_the_declared_one(live: bool, registry: Typ
     frame = pd.DataFrame({"a": pd.Series([None, None], dtype=object), "b": pd.Series([[], []], dtype=object)})
     annotation = Annotated[pd.DataFrame, kwtypes(a=str, b=list[int])]
     literal = registry.converter(annotation).to_literal(frame, storage)
-    read = registry.converter(Annotated[pa.Table, kwtypes(a=str, b=list[int])]).to_python(literal, storage)
+    read: Any = registry.converter(Annotated[pa.Table, kwtypes(a=str, b=list[int])]).to_python(literal, storage)
     assert read.schema.types == [pa.string(), pa.list_(pa.int64())]
 
 
@@ -116,7 +116,7 @@ def test_a_column_without_a_type_gets_the_declared_one(live: bool, registry: Typ
 def test_an_empty_frame_keeps_its_schema(live: bool, registry: TypeRegistry) -> None:
     storage = StorageRouter(live=LiveStore() if live else None)
     converter = registry.converter(Annotated[pa.Table, TABLE.schema])
-    read = converter.to_python(converter.to_literal(TABLE.schema.empty_table(), storage), storage)
+    read: Any = converter.to_python(converter.to_literal(TABLE.schema.empty_table(), storage), storage)
     assert read.schema == TABLE.schema
     assert read.num_rows == 0
 
@@ -127,10 +127,8 @@ def test_an_arrow_schema_decides_between_kinds_of_strings(registry: TypeRegistry
     given = pa.table(
         {"a": pa.array(["x"], pa.large_string()), "b": pa.array([["x"]], pa.large_list(pa.large_string()))}
     )
-    assert converter.to_python(converter.to_literal(given, storage), storage).schema.types == [
-        pa.string(),
-        pa.list_(pa.string()),
-    ]
+    read: Any = converter.to_python(converter.to_literal(given, storage), storage)
+    assert read.schema.types == [pa.string(), pa.list_(pa.string())]
 
 
 def test_a_null_in_a_column_that_must_have_none_is_refused(registry: TypeRegistry) -> None:

@@ -32,7 +32,7 @@ def _cases() -> ModuleType:
 
 
 CASES = _cases()
-ANNOTATIONS: dict[str, Any] = CASES.annotations(kwtypes, StructuredDataset)  # Any: annotations
+ANNOTATIONS: dict[str, Any] = CASES.frame_types(kwtypes, StructuredDataset)  # Any: annotations
 VALUES: dict[str, tuple[str, Any]] = CASES.values(StructuredDataset)  # Any: frames of any kind
 
 
@@ -63,12 +63,12 @@ def _flytekits(name: str) -> idl.literals.Literal:
 
 
 def test_an_arrow_table_that_flytekit_wrote_is_read_back_equal(registry: TypeRegistry) -> None:
-    read = registry.converter(pa.Table).to_python(_flytekits("arrow"), StorageRouter())
+    read: Any = registry.converter(pa.Table).to_python(_flytekits("arrow"), StorageRouter())
     assert read.equals(CASES.ALL, check_metadata=True)
 
 
 def test_a_pandas_frame_that_flytekit_wrote_keeps_its_row_labels(registry: TypeRegistry) -> None:
-    read = registry.converter(pd.DataFrame).to_python(_flytekits("pandas"), StorageRouter())
+    read: Any = registry.converter(pd.DataFrame).to_python(_flytekits("pandas"), StorageRouter())
     pd.testing.assert_frame_equal(read, pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=["p", "q"]))
 
 
@@ -77,5 +77,5 @@ def test_a_schema_literal_of_old_versions_is_read(registry: TypeRegistry) -> Non
     literal.scalar.schema.uri = str(GOLDEN / "flytekit_arrow")
     literal.scalar.schema.type.columns.add(name="i")
     literal.scalar.schema.type.columns.add(name="s")
-    read = registry.converter(pa.Table).to_python(literal, StorageRouter())
+    read: Any = registry.converter(pa.Table).to_python(literal, StorageRouter())
     assert read.equals(CASES.ALL.select(["i", "s"]))

@@ -119,6 +119,10 @@ REGISTRY = _registry()
 
 def _trip(value: Any, given_as: Any, read_as: Any, storage: StorageRouter) -> Any:  # Any: frames and annotations
     literal = REGISTRY.converter(given_as).to_literal(value, storage, "inputs.t")
+    return _read(literal, read_as, storage)
+
+
+def _read(literal: idl.literals.Literal, read_as: Any, storage: StorageRouter) -> Any:  # Any: frames and annotations
     return REGISTRY.converter(read_as).to_python(literal, storage, "inputs.t")
 
 
@@ -141,7 +145,7 @@ def test_a_live_table_is_written_when_it_leaves_the_process(table: pa.Table) -> 
     literals.literals["t"].CopyFrom(REGISTRY.converter(pa.Table).to_literal(table, storage))
     written = materialize(literals, storage)
     assert LIVE_SCHEME not in str(written)
-    assert REGISTRY.converter(pa.Table).to_python(written.literals["t"], StorageRouter()).equals(table)
+    assert _read(written.literals["t"], pa.Table, StorageRouter()).equals(table)
 
 
 @given(tables(), st.data())
@@ -213,23 +217,21 @@ def test_a_pandas_frame_keeps_its_labels_when_columns_are_declared(live: bool) -
 def test_no_task_can_change_the_frame_of_another() -> None:
     storage = StorageRouter(live=LiveStore())
     frame = pd.DataFrame({"a": [1, 2]})
-    converter = REGISTRY.converter(pd.DataFrame)
-    literal = converter.to_literal(frame, storage)
+    literal = REGISTRY.converter(pd.DataFrame).to_literal(frame, storage)
     frame.loc[0, "a"] = 100
-    first = converter.to_python(literal, storage)
+    first = _read(literal, pd.DataFrame, storage)
     first.loc[1, "a"] = 200
-    assert converter.to_python(literal, storage)["a"].tolist() == [1, 2]
+    assert _read(literal, pd.DataFrame, storage)["a"].tolist() == [1, 2]
 
 
 @needs_polars
 def test_no_task_can_change_the_polars_frame_of_another() -> None:
     storage = StorageRouter(live=LiveStore())
     frame = pl.DataFrame({"a": [1, 2]})
-    converter = REGISTRY.converter(pl.DataFrame)
-    literal = converter.to_literal(frame, storage)
+    literal = REGISTRY.converter(pl.DataFrame).to_literal(frame, storage)
     frame[0, "a"] = 100
-    converter.to_python(literal, storage)[1, "a"] = 200
-    assert converter.to_python(literal, storage)["a"].to_list() == [1, 2]
+    _read(literal, pl.DataFrame, storage)[1, "a"] = 200
+    assert _read(literal, pl.DataFrame, storage)["a"].to_list() == [1, 2]
 
 
 def test_live_frames_share_their_buffers_across_libraries() -> None:
@@ -283,7 +285,7 @@ def test_a_partitioned_folder_is_read_with_its_folders_as_columns(tmp_path: Path
     ds.write_dataset(table, tmp_path / "flights", format="parquet", partitioning=part)
     literal = idl.literals.Literal()
     literal.scalar.structured_dataset.uri = str(tmp_path / "flights")
-    read = REGISTRY.converter(Annotated[pa.Table, kwtypes(month=int, delay=float)]).to_python(literal, StorageRouter())
+    read = _read(literal, Annotated[pa.Table, kwtypes(month=int, delay=float)], StorageRouter())
     assert read.sort_by("delay").equals(table)
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -64,8 +64,7 @@ def report(t: pa.Table) -> Report:
 
 @task
 def read_report(report: Report) -> int:
-    table: pa.Table = report.data.open(pa.Table).all()
-    return table.num_rows
+    return int(report.data.open(pa.Table).all().num_rows)
 
 
 def test_a_local_call_hands_the_same_object_through() -> None:
@@ -211,4 +210,5 @@ def test_a_frame_goes_to_another_storage_and_back(tmp_path: Path, registry: Type
     converter = registry.converter(pa.Table)
     literal = converter.to_literal(TABLE, storage)
     assert literal.scalar.structured_dataset.uri.startswith("else://bucket/raw/")
-    assert converter.to_python(literal, storage).equals(TABLE)
+    read: Any = converter.to_python(literal, storage)
+    assert read.equals(TABLE)
