@@ -7,6 +7,7 @@ hands to and expects of a task container.
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import logging
 import os
 import signal
@@ -14,35 +15,47 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import traceback
+import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fledge import idl
 from fledge.base_task import Task, TaskResolverMixin
+from fledge.cancellation import Cancellation
 from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager, Scratch
 from fledge.decks import DECK_FILE, page
-from fledge.errors import FledgeError, IgnoreOutputs, NonRecoverableError, TaskLoadError, origin_of
+from fledge.errors import FledgeError, NonRecoverableError, TaskLoadError, ignores_outputs, origin_of
+from fledge.offload import load_offloaded, offload
 from fledge.resolver import load_object
+from fledge.settings import LocalConfig
 from fledge.storage import materialize
+from fledge.tracebacks import format_error, summary
 
 if TYPE_CHECKING:
     from fledge.idl import errors, literals
 
-__all__ = ["Invocation", "fast_main", "main", "run"]
+__all__ = ["ERROR_FILE", "FUTURES_FILE", "INPUTS_FILE", "OUTPUTS_FILE", "Invocation", "fast_main", "main", "run"]
 
 _log = logging.getLogger("fledge.entrypoint")
 
-INPUTS_FILE, OUTPUTS_FILE, ERROR_FILE = "inputs.pb", "outputs.pb", "error.pb"
+INPUTS_FILE, OUTPUTS_FILE, FUTURES_FILE, ERROR_FILE = "inputs.pb", "outputs.pb", "futures.pb", "error.pb"
 
 
-class Terminated(FledgeError):  # noqa: N818 - names what happened, as KeyboardInterrupt does
-    """The platform sent SIGTERM: the container is being taken away. Another attempt may succeed."""
+class Terminated(BaseException):
+    """The platform sent SIGTERM: the container is being taken away. Another attempt may succeed.
 
+    Like KeyboardInterrupt no Exception, so that `except Exception` in the task does not swallow it.
+    """
+
+
+class UnknownOutputError(FledgeError):
+    """A task's dispatch_execute gave something that no file of the contract can hold."""
+
+    code = "UNKNOWN_OUTPUT"
     recoverable = True
 
 
@@ -63,19 +76,30 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """`fledge-execute --inputs URI --output-prefix URI ... --resolver LOCATION -- LOADER ARGS`.
 
     Exits with 0 also after an error, which error.pb tells; with 1 when FLYTE_FAIL_ON_ERROR is true or the strategy for
-    errors of several workers is set.
+    errors of several workers is set, and when not even error.pb could be written.
     """
     invocation, is_test = _parse(sys.argv[1:] if argv is None else argv)
     if is_test:
         sys.exit(0)
+    logging.basicConfig(level=(LocalConfig.from_env().log_level or "WARNING").upper())
+    if hasattr(signal, "SIGUSR1"):
+        faulthandler.register(signal.SIGUSR1)  # prints the stacks of a run that seems to hang
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    failed = run(invocation)
+    try:
+        failed = run(invocation)
+    except FledgeError as exc:
+        print(f"neither outputs nor error could be written: {exc}", file=sys.stderr)  # noqa: T201 - a command line
+        sys.exit(1)
     sys.exit(1 if failed and _fails_on_error(os.environ) else 0)
 
 
 def run(invocation: Invocation) -> bool:
-    """Run one task from inputs.pb to its files. Returns True when an error file was written."""
+    """Run one task from inputs.pb to its files. Returns True when an error file was written.
+
+    Raises:
+        StorageError: Not even the error file could be written.
+    """
     base = FlyteContextManager.current_context()
     scratch = Scratch()
     params = ExecutionParameters(
@@ -88,58 +112,72 @@ def run(invocation: Invocation) -> bool:
     )
     storage = base.storage.with_(raw_prefix=invocation.raw_output_data_prefix, keep_local=False, scratch=scratch.made)
     state = ExecutionState(ExecutionState.Mode.TASK_EXECUTION, params)
-    ctx = base.with_(storage=storage, execution_state=state)
+    ctx = base.with_(storage=storage, execution_state=state, cancellation=Cancellation())
     try:
-        with FlyteContextManager.with_context(ctx) as ctx, _termination():
-            return _run_and_report(ctx, invocation)
+        with FlyteContextManager.with_context(ctx), _Termination(ctx.cancellation) as termination:
+            return _run_and_report(ctx, invocation, termination)
     finally:
         scratch.remove()
 
 
-def _run_and_report(ctx: FlyteContext, invocation: Invocation) -> bool:
-    files: dict[str, bytes] = {}
+def _run_and_report(ctx: FlyteContext, invocation: Invocation, termination: _Termination) -> bool:
+    files: dict[str, bytes] | None = None
     error: BaseException | None = None
     try:
-        outputs = _execute(ctx, invocation)
-        files[OUTPUTS_FILE] = idl.deterministic_bytes(outputs)
-    except IgnoreOutputs:
+        files = _output_files(ctx, invocation)
+    except BaseException as exc:  # noqa: BLE001 - whatever ended the task goes into error.pb
+        error = exc
+    termination.disarm()
+    if error is None and files is None:
         _log.info("the task ignores its outputs: nothing is written")
         return False
-    except BaseException as exc:  # noqa: BLE001 - whatever ended the task goes into error.pb
-        if _ignores(exc):
-            return False
-        error = exc
-    params = ctx.user_space_params
-    if params is not None and params.decks:
-        files[DECK_FILE] = page(params.decks, "fledge").encode()
-    if error is None:
+    _write_deck(ctx, invocation.output_prefix)
+    if files is not None:
         try:
             _write(ctx, invocation.output_prefix, files)
         except Exception as exc:  # noqa: BLE001 - a storage of any plugin
             error = exc
-    if error is None:
-        return False
-    sys.stderr.write("".join(traceback.format_exception(type(error), error, error.__traceback__)))
-    document = error_document(error, os.environ)
+        else:
+            return False
+    assert error is not None
+    sys.stderr.write(format_error(error))
     name = f"error-{uuid.uuid4().hex}.pb" if _has_many_workers(os.environ) else ERROR_FILE
-    deck = {DECK_FILE: files[DECK_FILE]} if DECK_FILE in files else {}
-    _write(ctx, invocation.output_prefix, {**deck, name: idl.deterministic_bytes(document)})
+    _write(ctx, invocation.output_prefix, {name: idl.deterministic_bytes(error_document(error, os.environ))})
     return True
 
 
-def _execute(ctx: FlyteContext, invocation: Invocation) -> literals.LiteralMap:
+def _output_files(ctx: FlyteContext, invocation: Invocation) -> dict[str, bytes] | None:
+    """Load and run the task. Returns the files to write, or None when the task ignores its outputs.
+
+    outputs.pb is last: its presence says that the others are there.
+    """
     ctx.plugins.load()
     inputs = _read_inputs(ctx, invocation.inputs)
     task = _load_task(invocation)
-    return materialize(task.dispatch_execute(ctx, inputs), ctx.storage)
+    try:
+        outputs: object = task.dispatch_execute(ctx, inputs)
+    except Exception as exc:
+        if ignores_outputs(exc):
+            return None
+        raise
+    if isinstance(outputs, idl.literals.LiteralMap):
+        kept, files = offload(
+            task.name, materialize(outputs, ctx.storage), task.interface, invocation.output_prefix, os.environ
+        )
+        return {**files, OUTPUTS_FILE: idl.deterministic_bytes(kept)}
+    if isinstance(outputs, idl.dynamic_job.DynamicJobSpec):
+        return {FUTURES_FILE: idl.deterministic_bytes(outputs)}
+    raise UnknownOutputError(f"task {task.name}: dispatch_execute gave a {type(outputs).__name__}, not a LiteralMap")
 
 
 def _read_inputs(ctx: FlyteContext, uri: str) -> literals.LiteralMap:
     data = ctx.storage.read(uri)
     try:
-        return idl.literals.LiteralMap.FromString(data)
+        inputs = idl.literals.LiteralMap.FromString(data)
     except Exception as exc:  # protobuf's DecodeError, which cannot be named without loading it
         raise FledgeError(f"{uri}: {len(data)} bytes that are not a LiteralMap: {exc}") from exc
+    load_offloaded(inputs, ctx.storage)
+    return inputs
 
 
 def _load_task(invocation: Invocation) -> Task:
@@ -149,16 +187,15 @@ def _load_task(invocation: Invocation) -> Task:
         raise TaskLoadError(
             f"{invocation.resolver} is a {type(resolver).__name__}, not a task resolver", invocation.loader_args
         )
-    return resolver.load_task(list(invocation.loader_args))
-
-
-def _ignores(error: BaseException | None) -> bool:
-    """Is IgnoreOutputs the cause, at any depth, of a wrapper that somebody put around it?"""
-    while error is not None:
-        if isinstance(error, IgnoreOutputs):
-            return True
-        error = error.__cause__
-    return False
+    try:
+        return resolver.load_task(list(invocation.loader_args))
+    except FledgeError:
+        raise
+    except Exception as exc:
+        raise TaskLoadError(
+            f"resolver {invocation.resolver} failed to load {list(invocation.loader_args)}: {summary(exc)}",
+            invocation.loader_args,
+        ) from exc
 
 
 def error_document(error: BaseException, env: Mapping[str, str]) -> errors.ErrorDocument:
@@ -166,24 +203,31 @@ def error_document(error: BaseException, env: Mapping[str, str]) -> errors.Error
     document = idl.errors.ErrorDocument()
     container = document.error
     origin = origin_of(error)
-    recoverable = error.recoverable if isinstance(error, FledgeError) else origin == "SYSTEM"
+    recoverable = bool(error.recoverable) if isinstance(error, FledgeError) else origin == "SYSTEM"
     kinds = idl.errors.ContainerError.Kind
     container.kind = kinds.RECOVERABLE if recoverable else kinds.NON_RECOVERABLE
     origins = idl.execution.ExecutionError.ErrorKind
     container.origin = origins.USER if origin == "USER" else origins.SYSTEM
     container.code = (
-        error.code if isinstance(error, FledgeError) else "USER:RuntimeError" if origin == "USER" else "SYSTEM"
+        str(error.code) if isinstance(error, FledgeError) else "USER:RuntimeError" if origin == "USER" else "SYSTEM"
     )
-    container.message = _message(error)
+    # A path may hold bytes that are no text; protobuf's strings may not.
+    container.message = f"{format_error(error)}\n{summary(error)}".encode(errors="backslashreplace").decode()
     moment = getattr(error, "timestamp", None)
     container.timestamp.FromDatetime(moment if isinstance(moment, datetime) else datetime.now(timezone.utc))
     container.worker = _first(env, "FLYTE_INTERNAL_WORKER_NAME", "_F_WN") or ""
     return document
 
 
-def _message(error: BaseException) -> str:
-    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return f"{trace}\n{type(error).__name__}: {error}"
+def _write_deck(ctx: FlyteContext, prefix: str) -> None:
+    """The report of this run, as far as it got. It is never the reason for a run to fail."""
+    params = ctx.user_space_params
+    if params is None or not params.decks:
+        return
+    try:
+        _write(ctx, prefix, {DECK_FILE: page(params.decks, params.task_id).encode()})
+    except Exception:  # noqa: BLE001 - see above
+        _log.exception("the deck could not be written")
 
 
 def _write(ctx: FlyteContext, prefix: str, files: Mapping[str, bytes]) -> None:
@@ -191,18 +235,37 @@ def _write(ctx: FlyteContext, prefix: str, files: Mapping[str, bytes]) -> None:
         ctx.storage.write(f"{prefix.rstrip('/')}/{name}", data)
 
 
-@contextmanager
-def _termination() -> Iterator[None]:
-    """SIGTERM becomes an exception in the task, so that error.pb is written; the previous handler is restored."""
+class _Termination:
+    """SIGTERM cancels the run and ends the task with `Terminated`, once; the previous handler is restored.
 
-    def on_term(*_: object) -> None:
-        raise Terminated("the container was told to stop (SIGTERM)")
+    Outside the main thread, where no handler can be set, it does nothing.
+    """
 
-    previous = signal.signal(signal.SIGTERM, on_term)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    def __init__(self, cancellation: Cancellation) -> None:
+        self._cancellation = cancellation
+        self._is_armed = threading.current_thread() is threading.main_thread()
+        self._previous: Any = None  # Any: what signal.signal gives back
+
+    def __enter__(self) -> _Termination:  # noqa: PYI034 - Self is in typing from 3.11 on
+        if self._is_armed:
+            self._previous = signal.signal(signal.SIGTERM, self._on_term)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGTERM, self._previous)
+
+    def disarm(self) -> None:
+        """The task has ended: from now on the report is written, which a signal must not cut in half."""
+        self._is_armed = False
+
+    def _on_term(self, *_: object) -> None:
+        if self._is_armed:
+            self._is_armed = False
+            self._cancellation.cancel()
+            raise Terminated("the container was told to stop (SIGTERM)")
 
 
 # -- command line and environment --------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ the way out.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -39,6 +38,7 @@ __all__ = [
     "UnknownConfigError",
     "UnsupportedTypeError",
     "add_note",
+    "ignores_outputs",
     "mark_user_error",
     "nearest",
     "origin_of",
@@ -210,11 +210,16 @@ class TaskLoadError(FledgeError, ImportError):
 
 
 class StorageError(FledgeError, OSError):
-    """Bytes could not be read from or written to a URI. Fields: `uri`."""
+    """Bytes could not be read from or written to a URI. Fields: `uri`.
 
-    def __init__(self, uri: str, reason: str) -> None:
+    The platform may try again, unless `recoverable` is False: no storage serves the scheme.
+    """
+
+    recoverable = True
+
+    def __init__(self, uri: str, reason: str, *, recoverable: bool = True) -> None:
         super().__init__(f"{uri}: {reason}")
-        self.uri = uri
+        self.uri, self.recoverable = uri, recoverable
 
 
 class LiveValueError(FledgeError):
@@ -286,10 +291,19 @@ def add_note(error: BaseException, note: str) -> None:
     """Attach a note once; on Python 3.10 it is stored where 3.11 keeps it. The exception itself stays as it is."""
     if note in getattr(error, "__notes__", ()):
         return
-    if sys.version_info >= (3, 11):
-        error.add_note(note)
-    else:
-        error.__notes__ = [*getattr(error, "__notes__", ()), note]
+    # Not `error.add_note`, which sets an attribute: a frozen dataclass may be an exception as well.
+    error.__dict__["__notes__"] = [*getattr(error, "__notes__", ()), note]
+
+
+def ignores_outputs(error: BaseException | None) -> bool:
+    """Is the error IgnoreOutputs, or a wrapper with IgnoreOutputs as its cause at any depth?"""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, IgnoreOutputs):
+            return True
+        seen.add(id(error))
+        error = error.__cause__
+    return False
 
 
 def mark_user_error(error: BaseException) -> None:

@@ -108,7 +108,7 @@ def load_object(module_name: str, attribute: str, loader_args: list[str] | None 
         raise TaskLoadError(
             f"module {module_name!r} cannot be imported: {exc}. Is it in the image, and its folder on PYTHONPATH?", args
         ) from exc
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise TaskLoadError(
             f"module {module_name!r} failed while it was imported: {type(exc).__name__}: {exc}", args
         ) from exc

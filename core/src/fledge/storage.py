@@ -220,7 +220,7 @@ class StorageRouter:
             if factory is None:
                 package = _PACKAGES.get(scheme)
                 way_out = f"pip install {package}" if package else "install the plugin that brings this scheme"
-                raise StorageError(uri, f"no storage for scheme {scheme!r}. {way_out}")
+                raise StorageError(uri, f"no storage for scheme {scheme!r}. {way_out}", recoverable=False)
             found = self._storages[scheme] = factory()
         return found
 
