@@ -111,6 +111,7 @@ class PythonAutoContainerTask(PythonTask[T]):
         if template is None:
             return None
         message = idl.tasks.K8sPod()
+        message.metadata.SetInParent()
         message.metadata.labels.update(template.labels or {})
         message.metadata.annotations.update(template.annotations or {})
         message.pod_spec.update(_merged_pod_spec(template, self._container(settings), settings))
@@ -255,16 +256,16 @@ def _merged_pod_spec(
         containers.append({"name": template.primary_container_name})
     for one in containers:
         if one.get("name") == template.primary_container_name:
-            one["image"] = image_name(one.get("image"), settings) or container.image
-            one["args"] = list(container.args)
+            one["image"] = image_name(one["image"], settings) if one.get("image") else container.image
+            one["command"], one["args"] = [], list(container.args)
             one["env"] = [{"name": pair.key, "value": pair.value} for pair in container.env] + list(one.get("env", []))
             if container.resources.requests or container.resources.limits:
                 one["resources"] = {
                     "requests": _quantities(container.resources.requests),
                     "limits": _quantities(container.resources.limits),
                 }
-        elif one.get("image"):
-            one["image"] = image_name(one["image"], settings)
+        else:
+            one["image"] = image_name(one.get("image"), settings)
     spec["containers"] = containers
     return spec
 
