@@ -6,10 +6,9 @@ nothing, loads no plugin and no protobuf.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fledge._version import __version__
 
+TYPE_CHECKING = False  # type checkers take the name for typing's; importing that costs more than all the rest
 if TYPE_CHECKING:
     from fledge.base_task import (
         DATA_CARD,
