@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 from fledge.cancellation import Cancellation, limit
 from fledge.errors import FledgeError
-from fledge.events import Retrying
+from fledge.events import Failed, Retrying
 
 if TYPE_CHECKING:
     from fledge.context import FlyteContext
     from fledge.metadata import TaskMetadata
 
-__all__ = ["environment", "is_plain", "run_attempts", "warn_if_deprecated"]
+__all__ = ["environment", "is_plain", "is_retried", "run_attempts", "warn_if_deprecated"]
 
 R = TypeVar("R")
 _log = logging.getLogger("fledge.task")
 _warned: set[str] = set()
-_environment_lock = threading.RLock()
+_environment_lock = threading.Lock()
+_environments: list[Mapping[str, str]] = []  # of the runs that are under way, innermost last
+_before: dict[str, str | None] = {}  # what the variables of those runs were before the first of them
 
 
 def is_plain(metadata: TaskMetadata) -> bool:
@@ -46,16 +48,24 @@ def run_attempts(task_name: str, metadata: TaskMetadata, ctx: FlyteContext, atte
     while True:
         number += 1
         scope = Cancellation(timeout_s, ctx.cancellation)
-        run = ctx.with_(cancellation=scope)
+        run = ctx.with_(cancellation=scope, retries_left=metadata.retries + 1 - number)
         try:
             with limit(scope, task_name, timeout_s) if timeout_s is not None else nullcontext():
                 return attempt(run)
         except FledgeError as exc:
-            if not exc.recoverable or number > metadata.retries:
+            if scope.is_due and ctx.plugins.has_observers:  # the attempt could not know how it would end
+                ctx.plugins.notify(Failed(task_name, ctx.rank, error=exc))
+            if scope.is_due or not is_retried(exc, run):
                 raise
             _log.warning("task %s: attempt %d of %d failed: %s", task_name, number, metadata.retries + 1, exc)
             if ctx.plugins.has_observers:
                 ctx.plugins.notify(Retrying(task_name, ctx.rank, attempt=number, error=exc))
+
+
+def is_retried(error: BaseException, ctx: FlyteContext) -> bool:
+    """Does another attempt follow this error? Only a user's recoverable one is worth it."""
+    is_worth_it = isinstance(error, FledgeError) and error.recoverable and error.origin == "USER"
+    return is_worth_it and ctx.retries_left > 0
 
 
 def warn_if_deprecated(task_name: str, message: str) -> None:
@@ -67,17 +77,33 @@ def warn_if_deprecated(task_name: str, message: str) -> None:
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for the body and restore them after it. Runs that set some take turns: the environment
-    belongs to the process.
+    """Set environment variables for the body and restore them after it.
+
+    The environment belongs to the process: while runs overlap in several threads, the one that began last decides. When
+    the last of them has ended, every variable is what it was before the first.
     """
+    if not variables:
+        yield
+        return
+    own = dict(variables)
     with _environment_lock:
-        before = {name: os.environ.get(name) for name in variables}
-        os.environ.update(variables)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
+        for name in own:
+            _before.setdefault(name, os.environ.get(name))
+        _environments.append(own)
+        os.environ.update(own)
+    try:
+        yield
+    finally:
+        with _environment_lock:
+            _environments[:] = [one for one in _environments if one is not own]
+            for name in own:
+                _restore(name)
+
+
+def _restore(name: str) -> None:
+    others = [one[name] for one in _environments if name in one]
+    value = others[-1] if others else _before.pop(name)
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value

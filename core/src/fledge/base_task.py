@@ -8,17 +8,30 @@ A local call, a worker rank and a container run take one path, `dispatch_execute
 
 from __future__ import annotations
 
+import logging
+import logging
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from fledge import idl
-from fledge.attempts import environment, is_plain, run_attempts, warn_if_deprecated
+from fledge.attempts import environment, is_plain, is_retried, run_attempts, warn_if_deprecated
 from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager, Scratch
-from fledge.decks import DeckField, add_value_deck, check_deck_fields
-from fledge.errors import CallError, DefinitionError, IgnoreOutputs, OutputError, add_note, mark_user_error, nearest
-from fledge.events import Failed, Finished, Ignored, Started
+from fledge.decks import DECK_FILE, Deck, DeckField, Timeline, add_value_deck, check_deck_fields, page
+from fledge.errors import (
+    CallError,
+    DefinitionError,
+    IgnoreOutputs,
+    OutputError,
+    add_note,
+    ignores_outputs,
+    mark_user_error,
+    nearest,
+)
+from fledge.cache import ResultCache, Uncacheable, cache_key
+from fledge.events import CacheHit, Failed, Finished, Ignored, Started
 from fledge.interface import CompiledInterface, Interface, fill_map, kwtypes
 from fledge.metadata import TaskMetadata
 from fledge.nodes import create_node
@@ -31,6 +44,7 @@ if TYPE_CHECKING:
     from fledge.idl import interface as interface_messages
     from fledge.idl import literals, security, tasks, workflow
     from fledge.settings import SerializationSettings
+    from fledge.storage import StorageRouter
 
 __all__ = [
     "DATA_CARD",
@@ -51,6 +65,10 @@ MODEL_CARD = "_ucm"
 DATA_CARD = "_ucd"
 UNSET_CARD = "_uc"
 
+_log = logging.getLogger("fledge.task")
+
+_log = logging.getLogger("fledge.task")
+
 T = TypeVar("T")
 Value = Any  # Any: whatever type the task declares
 ALL_DECK_FIELDS = (
@@ -60,155 +78,6 @@ ALL_DECK_FIELDS = (
     DeckField.INPUT,
     DeckField.OUTPUT,
 )
-
-
-class Task:
-    """The base of all tasks: closest to the TaskTemplate message, without a Python interface of its own.
-
-    Args:
-        task_type: What the backend dispatches on, e.g. `python-task`.
-        name: Unique per project, domain and version.
-        interface: Typed inputs and outputs.
-        metadata: Retries, timeout, cache and the like.
-        task_type_version: Version of the protocol between a task type and the backend's plugin for it.
-        security_ctx: Identity and secrets the task needs.
-        docs: What the platform shows about the task.
-    """
-
-    def __init__(
-        self,
-        task_type: str,
-        name: str,
-        interface: interface_messages.TypedInterface | None,
-        metadata: TaskMetadata | None = None,
-        task_type_version: int = 0,
-        security_ctx: security.SecurityContext | None = None,
-        docs: Documentation | None = None,
-        **kwargs: Any,  # Any: only there to be refused by name
-    ) -> None:
-        for unknown in kwargs:
-            known = (
-                "metadata",
-                "task_type_version",
-                "security_ctx",
-                "docs",
-                "environment",
-                "enable_deck",
-                "deck_fields",
-            )
-            raise DefinitionError(f"task {name}: unknown argument {unknown!r}{nearest(unknown, known)}")
-        self._task_type = task_type
-        self._name = name
-        self._interface = interface
-        self._metadata = metadata if metadata is not None else TaskMetadata()
-        self._task_type_version = task_type_version
-        self._security_ctx = security_ctx
-        self._docs = docs
-
-    @property
-    def interface(self) -> interface_messages.TypedInterface:
-        return self._interface if self._interface is not None else idl.interface.TypedInterface()
-
-    @property
-    def metadata(self) -> TaskMetadata:
-        return self._metadata
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def task_type(self) -> str:
-        return self._task_type
-
-    @property
-    def python_interface(self) -> Interface | None:
-        return None
-
-    @property
-    def task_type_version(self) -> int:
-        return self._task_type_version
-
-    @property
-    def security_context(self) -> security.SecurityContext | None:
-        return self._security_ctx
-
-    @property
-    def docs(self) -> Documentation | None:
-        return self._docs
-
-    def get_type_for_input_var(self, k: str, v: Value) -> type:
-        """The run-time type of the value: a bare task knows no declared one."""
-        return type(v)
-
-    def get_type_for_output_var(self, k: str, v: Value) -> type:
-        """The run-time type of the value: a bare task knows no declared one."""
-        return type(v)
-
-    def get_input_types(self) -> dict[str, type] | None:
-        return None
-
-    def compile(self, ctx: FlyteContext, *args: Value, **kwargs: Value) -> Value:
-        raise NotImplementedError(f"task {self.name} of type {type(self).__name__} cannot stand in a workflow")
-
-    def get_container(self, settings: SerializationSettings) -> tasks.Container | None:
-        """The container that runs the task, if a container does."""
-        return None
-
-    def get_k8s_pod(self, settings: SerializationSettings) -> tasks.K8sPod | None:
-        """The pod that runs the task, if it needs more than a container."""
-        return None
-
-    def get_sql(self, settings: SerializationSettings) -> tasks.Sql | None:
-        """The statement, if a hosted engine runs the task."""
-        return None
-
-    def get_custom(self, settings: SerializationSettings) -> Mapping[str, Any] | None:
-        """The task's own contribution to `TaskTemplate.custom`: JSON that the backend's plugin reads."""
-        return None
-
-    def get_config(self, settings: SerializationSettings) -> Mapping[str, str] | None:
-        """The task's own contribution to `TaskTemplate.config`."""
-        return None
-
-    def get_extended_resources(self, settings: SerializationSettings) -> tasks.ExtendedResources | None:
-        """Accelerators and shared memory."""
-        return None
-
-    def local_execution_mode(self) -> ExecutionState.Mode:
-        return ExecutionState.Mode.LOCAL_TASK_EXECUTION
-
-    def __call__(self, *args: Value, **kwargs: Value) -> Value:
-        raise CallError(self.name, f"a {type(self).__name__} without a Python interface cannot be called")
-
-    def local_execute(self, ctx: FlyteContext, **kwargs: Value) -> Value:
-        return self._abstract("local_execute")
-
-    def sandbox_execute(self, ctx: FlyteContext, input_literal_map: literals.LiteralMap) -> literals.LiteralMap:
-        """Run with fresh user parameters; local runs only."""
-        scratch = Scratch()
-        params = ExecutionParameters(scratch, task_id=self.name)
-        state = ctx.execution_state.with_(user_space_params=params)
-        storage = ctx.storage.with_(live=ctx.storage.live, scratch=scratch.made)
-        try:
-            return self.dispatch_execute(ctx.with_(execution_state=state, storage=storage), input_literal_map)
-        finally:
-            scratch.remove()
-
-    def dispatch_execute(self, ctx: FlyteContext, input_literal_map: literals.LiteralMap) -> literals.LiteralMap:
-        return self._abstract("dispatch_execute")
-
-    def pre_execute(self, user_params: ExecutionParameters | None) -> ExecutionParameters | None:
-        return user_params
-
-    def execute(self, **kwargs: Value) -> Value:
-        return self._abstract("execute")
-
-    def _abstract(self, method: str) -> NoReturn:
-        raise NotImplementedError(f"{type(self).__name__}.{method}() is not implemented (task {self.name})")
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}>"
 
 
 class PythonTask(TrackedInstance, Task, Generic[T]):
@@ -348,6 +217,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         run = ctx.with_(
             execution_state=ExecutionState(self.local_execution_mode()),
             storage=ctx.storage.with_(live=live, keep_local=True),
+            retries_left=0,
         )
         return self._native_result(run, self.local_execute(run, **inputs))
 
@@ -372,7 +242,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         """
         ctx.plugins.load()
         inputs = self._input_literals(ctx, kwargs)
-        outputs = self._run_locally(ctx, inputs)
+        outputs = self.run_locally(ctx, inputs)
         names = self.python_interface.outputs
         found = outputs.literals
         if len(found) != len(names) or any(name not in found for name in names):
@@ -398,13 +268,45 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         fill_map(target, converters, values, ctx.storage, f"{self.name}.inputs")
         return literal_map
 
-    def _run_locally(self, ctx: FlyteContext, inputs: literals.LiteralMap) -> literals.LiteralMap:
-        metadata = self.metadata
+    def run_locally(
+        self, ctx: FlyteContext, inputs: literals.LiteralMap, metadata: TaskMetadata | None = None
+    ) -> literals.LiteralMap:
+        """Literals in, literals out, with what a cluster honours around it: cache, retries, timeout, environment.
+
+        Args:
+            metadata: In place of the task's own, as a workflow's node may override it.
+        """
+        metadata = self.metadata if metadata is None else metadata
+        if metadata.cache and ctx.config is not None and ctx.config.cache_enabled:
+            return self._run_cached(ctx, inputs, metadata)
+        return self._run_uncached(ctx, inputs, metadata)
+
+    def _run_uncached(
+        self, ctx: FlyteContext, inputs: literals.LiteralMap, metadata: TaskMetadata
+    ) -> literals.LiteralMap:
         if is_plain(metadata) and not self._environment:
             return self.sandbox_execute(ctx, inputs)
         warn_if_deprecated(self.name, metadata.deprecated)
         with environment(self._environment):
             return run_attempts(self.name, metadata, ctx, lambda run: self.sandbox_execute(run, inputs))
+
+    def _run_cached(self, ctx: FlyteContext, inputs: literals.LiteralMap, metadata: TaskMetadata) -> literals.LiteralMap:
+        assert ctx.config is not None
+        cache = ResultCache(ctx.config.cache_dir)
+        try:
+            key = cache_key(self.name, metadata, self.interface, inputs, ctx.storage)
+        except Uncacheable as exc:
+            _log.warning("task %s runs without the cache: %s", self.name, exc)
+            return self._run_uncached(ctx, inputs, metadata)
+        with cache.locked(key) if metadata.cache_serialize else nullcontext():
+            found = None if ctx.config.cache_overwrite else cache.read(key)
+            if found is not None:
+                if ctx.plugins.has_observers:
+                    ctx.plugins.notify(CacheHit(self.name, ctx.rank))
+                return found
+            outputs = self._run_uncached(ctx, inputs, metadata)
+            cache.write(key, outputs, ctx.storage)
+            return outputs
 
     # -- the one path --------------------------------------------------------------------------------------------------
 
@@ -426,31 +328,43 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         notify(Started(self.name, ctx.rank))
         try:
             outputs = self._dispatch(ctx, input_literal_map)
-        except IgnoreOutputs:
-            notify(Ignored(self.name, ctx.rank))
-            raise
         except BaseException as exc:
-            notify(Failed(self.name, ctx.rank, error=exc))
+            if ignores_outputs(exc):
+                notify(Ignored(self.name, ctx.rank))
+            elif not self._is_cut_off(ctx) and not is_retried(exc, ctx):
+                notify(Failed(self.name, ctx.rank, error=exc))
             raise
-        notify(Finished(self.name, ctx.rank, seconds=time.monotonic() - started))
+        if not self._is_cut_off(ctx):
+            notify(Finished(self.name, ctx.rank, seconds=time.monotonic() - started))
         return outputs
+
+    def _is_cut_off(self, ctx: FlyteContext) -> bool:
+        """Has the task's own timeout passed? Then whoever enforces it says how the run ended."""
+        return self.metadata.timeout_s is not None and ctx.cancellation.is_due
 
     def _dispatch(self, ctx: FlyteContext, input_literal_map: literals.LiteralMap) -> literals.LiteralMap:
         before = ctx.user_space_params
         params = self._as_user(self.pre_execute, before)
         params = before if params is None else params
         if self._enable_deck and params is not None:
-            params = params.with_(enable_deck=True)
+            params = self._with_decks(params, before)
         run = ctx
         if params is not before:
             run = ctx.with_(execution_state=ctx.execution_state.with_(user_space_params=params))
         with FlyteContextManager.with_context(run) as run:
+            clock = self._timeline(params)
             compiled = self._compiled(run)
             native = self._native_inputs(run, compiled, input_literal_map)
+            if clock is not None:
+                clock.mark("inputs")
             if params is not None and DeckField.INPUT in self._deck_fields:
                 add_value_deck(params.decks, DeckField.INPUT, native, self.python_interface.inputs, run.plugins)
             result = self._as_user(self.execute, **native)
+            if clock is not None:
+                clock.mark("execute")
             result = self._as_user(self.post_execute, params, result)
+            if clock is not None:
+                clock.mark("post_execute")
             if isinstance(result, idl.literals.LiteralMap):
                 return result
             values = self._named_outputs(result)
@@ -458,13 +372,31 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
                 add_value_deck(params.decks, DeckField.OUTPUT, values, self.python_interface.outputs, run.plugins)
             return self._output_literals(run, compiled, values)
 
+    def _with_decks(self, params: ExecutionParameters, before: ExecutionParameters | None) -> ExecutionParameters:
+        """The hook's `params` with decks on, in the list that the run's owner reads, also after a failure."""
+        decks = before.decks if before is not None else params.decks
+        if params.decks is not decks:
+            decks.extend(params.decks)
+        decks.extend(self._opening_decks())
+        return params.with_(enable_deck=True, decks=decks)
+
+    def _timeline(self, params: ExecutionParameters | None) -> Timeline | None:
+        if params is None or DeckField.TIMELINE not in self._deck_fields:
+            return None
+        params.decks.append(Deck(DeckField.TIMELINE.value))
+        return Timeline(params.decks[-1])
+
+    def _opening_decks(self) -> list[Deck]:
+        """Decks that tell about the task and not about its values."""
+        return []
+
     def _as_user(self, method: Any, *args: Value, **kwargs: Value) -> Value:  # Any: one of the task's own methods
         """Call the task's own code: what it raises is the user's, stays the same object and learns the task's name."""
         try:
             return method(*args, **kwargs)
         except IgnoreOutputs:
             raise
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:
             mark_user_error(exc)
             add_note(exc, f"in task {self.name}")
             raise
@@ -520,34 +452,3 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
     def post_execute(self, user_params: ExecutionParameters | None, rval: Value) -> Value:
         """Called after `execute`; may replace its result, also by a ready LiteralMap, or raise IgnoreOutputs."""
         return rval
-
-
-class TaskResolverMixin:
-    """How a container finds its task again: `loader_args` at serialization, `load_task` in the container.
-
-    A resolver lives at an importable `location`; the container's command line carries the location and the arguments.
-    """
-
-    @property
-    def location(self) -> str:
-        """Importable dotted path of this resolver object."""
-        raise NotImplementedError(f"{type(self).__name__}.location")
-
-    def name(self) -> str:
-        return type(self).__name__
-
-    def load_task(self, loader_args: list[str]) -> Task:
-        """The task those arguments name. TaskLoadError when there is none."""
-        raise NotImplementedError(f"{type(self).__name__}.load_task")
-
-    def loader_args(self, settings: SerializationSettings, t: Task) -> list[str]:
-        """The arguments from which `load_task` finds this task."""
-        raise NotImplementedError(f"{type(self).__name__}.loader_args")
-
-    def get_all_tasks(self) -> list[Task]:
-        """The tasks this resolver knows, where it keeps any."""
-        raise NotImplementedError(f"{type(self).__name__}.get_all_tasks")
-
-    def task_name(self, t: Task) -> str | None:
-        """A name for the task in place of its own; None keeps its own."""
-        return None

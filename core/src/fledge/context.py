@@ -269,6 +269,7 @@ class FlyteContext(_Copyable):
     serialization_settings: SerializationSettings | None
     config: LocalConfig | None
     cancellation: Cancellation
+    retries_left: int  # of the attempt that runs: whether its failure is the last word
     rank: int
     level: int
 
@@ -291,6 +292,7 @@ class FlyteContext(_Copyable):
             serialization_settings=serialization_settings,
             config=config,
             cancellation=Cancellation(),
+            retries_left=0,
             rank=rank,
             level=0,
         )

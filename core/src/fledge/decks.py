@@ -1,7 +1,8 @@
-"""Decks: HTML pages about one run of a task. `DeckField` names the pages that fledge can make by itself."""
+"""Decks: HTML about one run of a task, one page of sections. `DeckField` names those that fledge makes by itself."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from html import escape
@@ -9,7 +10,16 @@ from typing import Protocol
 
 from fledge.errors import DefinitionError, short_repr
 
-__all__ = ["DECK_FILE", "Deck", "DeckField", "add_value_deck", "check_deck_fields", "page"]
+__all__ = [
+    "DECK_FILE",
+    "Deck",
+    "DeckField",
+    "Timeline",
+    "add_value_deck",
+    "check_deck_fields",
+    "dependencies_deck",
+    "page",
+]
 
 DECK_FILE = "deck.html"
 
@@ -46,6 +56,28 @@ class Deck:
     @property
     def html(self) -> str:
         return "\n".join(self.parts)
+
+
+class Timeline:
+    """Writes down, step by step, how long a run has taken; a run that fails shows the steps it came through."""
+
+    def __init__(self, deck: Deck) -> None:
+        self._deck = deck
+        self._last = time.perf_counter()
+
+    def mark(self, step: str) -> None:
+        """The step has ended now."""
+        now = time.perf_counter()
+        self._deck.append(f"<p>{escape(step)}: {now - self._last:.6f} s</p>")
+        self._last = now
+
+
+def dependencies_deck() -> Deck:
+    """The distributions of this environment, with their versions."""
+    from importlib.metadata import distributions  # noqa: PLC0415 - expensive, and only this deck needs it
+
+    lines = sorted({f"{one.name}=={one.version}" for one in distributions()}, key=str.lower)
+    return Deck(DeckField.DEPENDENCIES.value, "<pre>{}</pre>".format(escape("\n".join(lines))))
 
 
 def check_deck_fields(task_name: str, fields: tuple[DeckField, ...] | None) -> list[DeckField]:

@@ -122,16 +122,21 @@ def run(invocation: Invocation) -> bool:
 
 def _run_and_report(ctx: FlyteContext, invocation: Invocation, termination: _Termination) -> bool:
     files: dict[str, bytes] | None = None
+    task: Task | None = None
     error: BaseException | None = None
     try:
-        files = _output_files(ctx, invocation)
+        ctx.plugins.load()
+        inputs = _read_inputs(ctx, invocation.inputs)
+        task = _load_task(invocation)
+        files = _output_files(ctx, invocation, task, inputs)
     except BaseException as exc:  # noqa: BLE001 - whatever ended the task goes into error.pb
         error = exc
     termination.disarm()
     if error is None and files is None:
         _log.info("the task ignores its outputs: nothing is written")
         return False
-    _write_deck(ctx, invocation.output_prefix)
+    if getattr(task, "enable_deck", False):
+        _write_deck(ctx, invocation.output_prefix)
     if files is not None:
         try:
             _write(ctx, invocation.output_prefix, files)
@@ -146,14 +151,13 @@ def _run_and_report(ctx: FlyteContext, invocation: Invocation, termination: _Ter
     return True
 
 
-def _output_files(ctx: FlyteContext, invocation: Invocation) -> dict[str, bytes] | None:
-    """Load and run the task. Returns the files to write, or None when the task ignores its outputs.
+def _output_files(
+    ctx: FlyteContext, invocation: Invocation, task: Task, inputs: literals.LiteralMap
+) -> dict[str, bytes] | None:
+    """Run the task. Returns the files to write, or None when the task ignores its outputs.
 
     outputs.pb is last: its presence says that the others are there.
     """
-    ctx.plugins.load()
-    inputs = _read_inputs(ctx, invocation.inputs)
-    task = _load_task(invocation)
     try:
         outputs: object = task.dispatch_execute(ctx, inputs)
     except Exception as exc:

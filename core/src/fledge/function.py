@@ -13,7 +13,7 @@ from typing import Any
 from fledge.base_task import T, Value
 from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContext, FlyteContextManager
-from fledge.decks import Deck, DeckField
+from fledge.decks import Deck, DeckField, dependencies_deck
 from fledge.errors import DefinitionError, DuplicateTaskError, UnsupportedTypeError
 from fledge.interface import Interface, UnresolvedAnnotation, interface_of
 from fledge.tracking import importable_module_name
@@ -98,11 +98,13 @@ class PythonFunctionTask(PythonAutoContainerTask[T]):
         result = self._task_function(**kwargs)
         return _finish(result) if inspect.iscoroutine(result) else result
 
-    def post_execute(self, user_params: Any, rval: Value) -> Value:  # Any: ExecutionParameters | None
-        """Adds the source code page when it is asked for."""
-        if user_params is not None and DeckField.SOURCE_CODE in self._deck_fields:
-            user_params.decks.append(Deck(DeckField.SOURCE_CODE.value, _source_html(self._task_function)))
-        return rval
+    def _opening_decks(self) -> list[Deck]:
+        decks = []
+        if DeckField.SOURCE_CODE in self._deck_fields:
+            decks.append(Deck(DeckField.SOURCE_CODE.value, _source_html(self._task_function)))
+        if DeckField.DEPENDENCIES in self._deck_fields:
+            decks.append(dependencies_deck())
+        return decks
 
 
 def _is_supported(interface: Interface, ctx: FlyteContext, task_name: str) -> bool:
