@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from fledge.decks import DeckField
     from fledge.decorators import task
     from fledge.errors import FledgeError, IgnoreOutputs, NonRecoverableError, RecoverableError
+    from fledge.flow import workflow
     from fledge.function import PythonFunctionTask
     from fledge.hooks.spec import HOOK_API, hookimpl
     from fledge.interface import Interface, kwtypes
     from fledge.metadata import TaskMetadata
     from fledge.promise import Promise, VoidPromise
     from fledge.serialize import explain, task_spec, task_template
+    from fledge.serialize_flow import workflow_spec
     from fledge.settings import (
         Documentation,
         FastSerializationSettings,
@@ -99,6 +101,8 @@ __all__ = [
     "task",
     "task_spec",
     "task_template",
+    "workflow",
+    "workflow_spec",
 ]
 
 _HOMES = {
@@ -122,12 +126,14 @@ _HOMES = {
     "fledge.decks": ("DeckField",),
     "fledge.decorators": ("task",),
     "fledge.errors": ("FledgeError", "IgnoreOutputs", "NonRecoverableError", "RecoverableError"),
+    "fledge.flow": ("workflow",),
     "fledge.function": ("PythonFunctionTask",),
     "fledge.hooks.spec": ("HOOK_API", "hookimpl"),
     "fledge.interface": ("Interface", "kwtypes"),
     "fledge.metadata": ("TaskMetadata",),
     "fledge.promise": ("Promise", "VoidPromise"),
     "fledge.serialize": ("explain", "task_spec", "task_template"),
+    "fledge.serialize_flow": ("workflow_spec",),
     "fledge.settings": (
         "Documentation",
         "FastSerializationSettings",

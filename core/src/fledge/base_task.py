@@ -9,17 +9,18 @@ A local call, a worker rank and a container run take one path, `dispatch_execute
 from __future__ import annotations
 
 import logging
-import logging
 import time
 import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fledge import idl
+from fledge.abstract_task import Task, TaskResolverMixin, Value
 from fledge.attempts import environment, is_plain, is_retried, run_attempts, warn_if_deprecated
-from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager, Scratch
-from fledge.decks import DECK_FILE, Deck, DeckField, Timeline, add_value_deck, check_deck_fields, page
+from fledge.cache import ResultCache, Uncacheable, cache_key
+from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager
+from fledge.decks import Deck, DeckField, Timeline, add_value_deck, check_deck_fields
 from fledge.errors import (
     CallError,
     DefinitionError,
@@ -30,7 +31,6 @@ from fledge.errors import (
     mark_user_error,
     nearest,
 )
-from fledge.cache import ResultCache, Uncacheable, cache_key
 from fledge.events import CacheHit, Failed, Finished, Ignored, Started
 from fledge.interface import CompiledInterface, Interface, fill_map, kwtypes
 from fledge.metadata import TaskMetadata
@@ -42,9 +42,7 @@ from fledge.tracking import TrackedInstance
 
 if TYPE_CHECKING:
     from fledge.idl import interface as interface_messages
-    from fledge.idl import literals, security, tasks, workflow
-    from fledge.settings import SerializationSettings
-    from fledge.storage import StorageRouter
+    from fledge.idl import literals, workflow
 
 __all__ = [
     "DATA_CARD",
@@ -67,10 +65,7 @@ UNSET_CARD = "_uc"
 
 _log = logging.getLogger("fledge.task")
 
-_log = logging.getLogger("fledge.task")
-
 T = TypeVar("T")
-Value = Any  # Any: whatever type the task declares
 ALL_DECK_FIELDS = (
     DeckField.SOURCE_CODE,
     DeckField.DEPENDENCIES,
@@ -290,7 +285,9 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         with environment(self._environment):
             return run_attempts(self.name, metadata, ctx, lambda run: self.sandbox_execute(run, inputs))
 
-    def _run_cached(self, ctx: FlyteContext, inputs: literals.LiteralMap, metadata: TaskMetadata) -> literals.LiteralMap:
+    def _run_cached(
+        self, ctx: FlyteContext, inputs: literals.LiteralMap, metadata: TaskMetadata
+    ) -> literals.LiteralMap:
         assert ctx.config is not None
         cache = ResultCache(ctx.config.cache_dir)
         try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fledge.idl import tasks
     from fledge.settings import SerializationSettings
 
-__all__ = ["PythonAutoContainerTask", "container_args", "image_name"]
+__all__ = ["PythonAutoContainerTask", "add_resources", "container_args", "extended_resources", "image_name"]
 
 PRIMARY_CONTAINER_KEY = "primary_container_name"
 _TEMPLATE = re.compile(r"\{\{\s*\.images?\.([a-zA-Z0-9_-]+)(?:\.(fqn|version))?\s*\}\}")
@@ -125,19 +125,7 @@ class PythonAutoContainerTask(PythonTask[T]):
         )
 
     def get_extended_resources(self, settings: SerializationSettings) -> tasks.ExtendedResources | None:  # noqa: ARG002 - the hook's signature
-        if self._accelerator is None and not self._shared_memory:
-            return None
-        message = idl.tasks.ExtendedResources()
-        if isinstance(self._accelerator, str):
-            message.gpu_accelerator.device = self._accelerator
-        elif self._accelerator is not None:
-            message.gpu_accelerator.CopyFrom(self._accelerator)
-        if self._shared_memory:
-            message.shared_memory.mount_name = "flyte-shared-memory"
-            message.shared_memory.mount_path = "/dev/shm"  # noqa: S108 - where Linux keeps shared memory
-            if isinstance(self._shared_memory, str):
-                message.shared_memory.size_limit = self._shared_memory
-        return message
+        return extended_resources(self._accelerator, self._shared_memory)
 
     def _container(self, settings: SerializationSettings) -> tasks.Container:
         requests = self._requests
@@ -147,8 +135,8 @@ class PythonAutoContainerTask(PythonTask[T]):
             image=image_name(self._container_image, settings), args=self.get_command(settings)
         )
         message.resources.SetInParent()
-        _add_resources(message.resources.requests, requests)
-        _add_resources(message.resources.limits, self._limits)
+        add_resources(message.resources.requests, requests)
+        add_resources(message.resources.limits, self._limits)
         for key, value in {**settings.env, **self._environment}.items():
             message.env.add(key=key, value=value)
         return message
@@ -231,7 +219,26 @@ def _with_pod_fields(
     return replace(metadata or TaskMetadata(), **changes) if changes else metadata
 
 
-def _add_resources(entries: Any, resources: Resources | None) -> None:  # Any: a repeated message field
+def extended_resources(
+    accelerator: str | tasks.GPUAccelerator | None, shared_memory: bool | str | None
+) -> tasks.ExtendedResources | None:
+    """Accelerator and shared memory as the IDL's message; None when neither is asked for."""
+    if accelerator is None and not shared_memory:
+        return None
+    message = idl.tasks.ExtendedResources()
+    if isinstance(accelerator, str):
+        message.gpu_accelerator.device = accelerator
+    elif accelerator is not None:
+        message.gpu_accelerator.CopyFrom(accelerator)
+    if shared_memory:
+        message.shared_memory.mount_name = "flyte-shared-memory"
+        message.shared_memory.mount_path = "/dev/shm"  # noqa: S108 - the mount's fixed place, not a temporary file
+        if isinstance(shared_memory, str):
+            message.shared_memory.size_limit = shared_memory
+    return message
+
+
+def add_resources(entries: Any, resources: Resources | None) -> None:  # Any: a repeated message field
     """Ephemeral storage, cpu, gpu, memory: the order and numbers of the IDL's ResourceName."""
     if resources is None:
         return

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from fledge.base_task import ALL_DECK_FIELDS, TaskResolverMixin
+from fledge.code_version import code_version
 from fledge.context import FlyteContextManager
 from fledge.errors import DefinitionError, UnknownConfigError
 from fledge.function import PythonFunctionTask
@@ -48,6 +49,7 @@ def task(
     cache_version: str = "",
     cache_serialize: bool = False,
     cache_ignore_input_vars: tuple[str, ...] = (),
+    cache_helpers: Iterable[Callable[..., Any]] = (),  # Any: any functions
     retries: int = 0,
     interruptible: bool | None = None,
     deprecated: str = "",
@@ -83,6 +85,8 @@ def task(
     cache_version, ...), of the container (container_image, requests, limits, resources, environment, secret_requests,
     pod_template, accelerator, shared_memory, ...) and of the report (enable_deck, deck_fields).
 
+    `cache=True` alone derives the version from the function's code and that of `cache_helpers`, the functions it uses.
+
     Args:
         task_config: Picks the task class: the one that a plugin registered for its type.
         **options: As above.
@@ -97,6 +101,9 @@ def task(
         name = getattr(function, "__qualname__", repr(function))
         fields = {key: options[key] for key in _METADATA & options.keys()}
         rest = {key: value for key, value in options.items() if key not in fields}
+        helpers = rest.pop("cache_helpers", ())
+        if fields.get("cache") and not fields.get("cache_version"):
+            fields["cache_version"] = code_version(function, helpers)
         fields["generates_deck"] = bool(options.get("enable_deck"))
         rest["metadata"] = TaskMetadata(**fields)
         return _task_class(task_config, name)(task_config, function, **rest)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flyteidl.admin import description_entity_pb2 as admin_description
     from flyteidl.admin import task_pb2 as admin_task
+    from flyteidl.admin import workflow_pb2 as admin_workflow
     from flyteidl.core import (
         artifact_id_pb2 as artifact_id,
     )

@@ -11,6 +11,7 @@ import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fledge import idl
@@ -27,6 +28,27 @@ __all__ = ["GLOBAL_INPUT_NODE_ID", "CompilationState", "Entity", "Node", "bindin
 
 GLOBAL_INPUT_NODE_ID = ""
 _MAX_DNS = 63
+_METADATA_OVERRIDES = {
+    "cache": "cacheable",
+    "cache_serialize": "cache_serializable",
+    "cache_version": "cache_version",
+    "interruptible": "interruptible",
+    "name": "name",
+    "retries": "retries",
+    "timeout": "timeout",
+}
+_OVERRIDES = (
+    *_METADATA_OVERRIDES,
+    "accelerator",
+    "aliases",
+    "container_image",
+    "limits",
+    "node_name",
+    "pod_template",
+    "requests",
+    "resources",
+    "shared_memory",
+)
 
 
 class Entity(Protocol):
@@ -43,14 +65,18 @@ class Entity(Protocol):
 
 @dataclass
 class Node:
-    """One step of a workflow that is being compiled. Equal by identity: two calls are two nodes."""
+    """One step of a workflow that is being compiled. Equal by identity: two calls are two nodes.
+
+    `overrides` holds what the serializer writes into the node's `TaskNodeOverrides`; what belongs to the metadata is
+    written there at once.
+    """
 
     id: str
     metadata: workflow.NodeMetadata
     bindings: list[literals.Binding]
     upstream: list[Node]
     entity: Entity | None
-    overrides: dict[str, object] = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict)  # Any: Resources, image names, ...
 
     def runs_before(self, other: Node | Promise | VoidPromise) -> None:
         """The other node waits for this one."""
@@ -67,9 +93,36 @@ class Node:
         self.runs_before(other)
         return other
 
-    def with_overrides(self, **changes: object) -> Node:
-        self.overrides.update(changes)
+    def with_overrides(self, **changes: Any) -> Node:  # Any: a type per override
+        """Change this node only: node_name, name, timeout, retries, interruptible, cache, cache_version, cache_serialize,
+        requests, limits, resources, container_image, accelerator, shared_memory, pod_template, aliases.
+
+        Raises:
+            DefinitionError: An unknown name, or a promise where a value is needed now.
+        """
+        for key, value in changes.items():
+            if key not in _OVERRIDES:
+                raise DefinitionError(f"node {self.id}: with_overrides() has no {key!r}{nearest(key, _OVERRIDES)}")
+            if isinstance(value, (Promise, VoidPromise)):
+                raise DefinitionError(f"node {self.id}: with_overrides({key}=...) needs a value now, not a promise")
+            if value is None:
+                continue
+            if key in _METADATA_OVERRIDES:
+                self._override_metadata(key, value)
+            elif key == "node_name":
+                self.id = dns_name(value)
+            else:
+                self.overrides[key] = value
         return self
+
+    def _override_metadata(self, key: str, value: Any) -> None:  # Any: a type per override
+        if key == "timeout":
+            seconds = value if isinstance(value, timedelta) else timedelta(seconds=value)
+            self.metadata.timeout.FromTimedelta(seconds)
+        elif key == "retries":
+            self.metadata.retries.retries = value
+        else:
+            setattr(self.metadata, _METADATA_OVERRIDES[key], value)
 
     def __eq__(self, other: object) -> bool:
         return self is other

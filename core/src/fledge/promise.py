@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fledge import idl
@@ -113,17 +114,17 @@ class Promise:
         return other
 
     def __bool__(self) -> NoReturn:
-        raise PromiseUseError(f"{self!r} cannot be used as a truth value. In a workflow use a conditional")
+        raise PromiseUseError(f"{self!r} cannot be used as a truth value. Decide inside a task")
 
     def __iter__(self) -> NoReturn:
-        raise PromiseUseError(
-            f"{self!r} cannot be iterated: its length is known only when the workflow runs. Iterate in a task"
-        )
+        raise PromiseUseError(f"{self!r} cannot be iterated: its length is known only at run time. Iterate in a task")
 
-    def __and__(self, other: object) -> NoReturn:
-        self.__bool__()
+    def _compute(self, *_: object) -> NoReturn:
+        raise PromiseUseError(f"{self!r} has no value to compute with while the workflow is compiled. Compute in a task")
 
-    __or__ = __and__
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _compute
+    __mod__ = __floordiv__ = __pow__ = __neg__ = __and__ = __or__ = __len__ = __int__ = __float__ = __index__ = _compute
+    __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __call__ = _compute
 
     def __hash__(self) -> int:
         return id(self)
@@ -174,7 +175,31 @@ class VoidPromise:
 
 
 def pack_outputs(interface: Interface, values: Sequence[Any]) -> Any:  # Any: Promises or native values, as handed in
-    """One output without a tuple name: the value itself. Otherwise the interface's named tuple."""
+    """One output without a tuple name: the value itself. Otherwise the interface's named tuple; of promises, it orders
+    nodes and takes overrides as a single promise does."""
     if len(values) == 1 and interface.output_tuple_name is None:
         return values[0]
-    return interface.output_tuple(*values)
+    packed = interface.output_tuple
+    return (_promise_tuple(packed) if isinstance(values[0], Promise) else packed)(*values)
+
+
+@lru_cache(maxsize=None)
+def _promise_tuple(packed: type) -> type:
+    return type(packed.__name__, (_PromiseTuple, packed), {"__slots__": ()})
+
+
+class _PromiseTuple:
+    """All outputs of one node: what is done to it is done to the node."""
+
+    __slots__ = ()
+
+    def with_overrides(self, **changes: Any) -> Any:  # Any: node overrides have a type each
+        self[0].with_overrides(**changes)  # type: ignore[index] # the other base is a tuple
+        return self
+
+    def runs_before(self, other: Promise | VoidPromise | Node) -> None:
+        self[0] >> other  # type: ignore[index] # the other base is a tuple
+
+    def __rshift__(self, other: Promise | VoidPromise | Node) -> Promise | VoidPromise | Node:
+        self.runs_before(other)
+        return other

@@ -14,7 +14,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
 from fledge.errors import LiveValueError, StorageError
@@ -131,26 +131,47 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+class _LiveValue(NamedTuple):
+    value: object
+    write: Callable[[object, str], None]
+    digest: Callable[[object], str] | None
+
+
 class LiveStore:
     """Values of one outermost run, by URI, each with the function that writes it out when it leaves the process."""
 
     def __init__(self) -> None:
-        self._values: dict[str, tuple[object, Callable[[object, str], None]]] = {}
+        self._values: dict[str, _LiveValue] = {}
 
-    def put(self, value: object, write: Callable[[object, str], None]) -> str:
-        """Keep a value; `write(value, local_path)` is called at most once per materialization. Returns its URI."""
+    def put(
+        self,
+        value: object,
+        write: Callable[[object, str], None],
+        digest: Callable[[object], str] | None = None,
+    ) -> str:
+        """Keep a value and return its URI.
+
+        Args:
+            write: `write(value, local_path)` is called at most once per materialization.
+            digest: `digest(value)` is a hash of the content, for cache keys; None: the value cannot be cached on.
+        """
         uri = f"{LIVE_SCHEME}:///{uuid.uuid4().hex}"
-        self._values[uri] = (value, write)
+        self._values[uri] = _LiveValue(value, write, digest)
         return uri
 
     def get(self, uri: str) -> object:
-        return self._entry(uri)[0]
+        return self._entry(uri).value
 
     def save(self, uri: str, path: str) -> None:
-        value, write = self._entry(uri)
-        write(value, path)
+        entry = self._entry(uri)
+        entry.write(entry.value, path)
 
-    def _entry(self, uri: str) -> tuple[object, Callable[[object, str], None]]:
+    def digest(self, uri: str) -> str | None:
+        """A hash of the value's content; None when its type has none."""
+        entry = self._entry(uri)
+        return entry.digest(entry.value) if entry.digest is not None else None
+
+    def _entry(self, uri: str) -> _LiveValue:
         try:
             return self._values[uri]
         except KeyError:

@@ -1,0 +1,255 @@
+"""The local result cache: outputs of an earlier run with equal inputs, one file per key.
+
+A key is made of the task's name and version, the types of its interface and its inputs: a literal's own hash where it has
+one, the content of local files, the value otherwise. An input whose content cannot be told makes the call uncacheable,
+with the reason; a key is never partial. Files are written by rename, so many processes may share a folder; what is damaged
+or gone counts as a miss. The cache only ever saves time: a folder that is read-only or full costs a log line, not the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fledge import idl
+from fledge.errors import FledgeError
+from fledge.storage import LIVE_SCHEME, StorageRouter, materialize, scheme_of
+
+if TYPE_CHECKING:
+    from fledge.idl import interface as interface_messages
+    from fledge.idl import literals
+    from fledge.metadata import TaskMetadata
+
+__all__ = ["CacheKey", "ResultCache", "Uncacheable", "cache_key"]
+
+_log = logging.getLogger("fledge.cache")
+_BLOCK = 1 << 20
+
+
+class Uncacheable(Exception):  # noqa: N818 - a signal with a reason, not an error: the task runs without the cache
+    """One input's content cannot be told."""
+
+    def __init__(self, input_name: str, reason: str) -> None:
+        super().__init__(f"input {input_name!r}: {reason}")
+        self.input_name, self.reason = input_name, reason
+
+
+@dataclass(frozen=True)
+class CacheKey:
+    """SHA-256 over the parts; the parts say what makes two calls differ."""
+
+    digest: str
+    parts: Mapping[str, str]
+
+
+def cache_key(
+    task_name: str,
+    metadata: TaskMetadata,
+    typed: interface_messages.TypedInterface,
+    inputs: literals.LiteralMap,
+    storage: StorageRouter,
+) -> CacheKey:
+    """The key of one call.
+
+    Raises:
+        Uncacheable: An input has neither a hash nor content that can be read here.
+    """
+    types = hashlib.sha256()
+    for side in (typed.inputs.variables, typed.outputs.variables):
+        for name in sorted(side):
+            types.update(f"{name}\0".encode() + idl.deterministic_bytes(side[name].type))
+        types.update(b"\1")
+    parts = {"task": task_name, "version": metadata.cache_version, "types": types.hexdigest()}
+    ignored = metadata.cache_ignore_input_vars
+    for name in sorted(inputs.literals):
+        if name not in ignored:
+            digest = hashlib.sha256(idl.deterministic_bytes(_by_content(inputs.literals[name], name, storage)))
+            parts[f"input {name}"] = digest.hexdigest()
+    whole = hashlib.sha256()
+    for part, text in parts.items():
+        whole.update(f"{len(part)} {part} {len(text)} {text}\n".encode())
+    return CacheKey(whole.hexdigest(), parts)
+
+
+def _by_content(literal: literals.Literal, name: str, storage: StorageRouter) -> literals.Literal:
+    """The literal with everything replaced by its hash where it has one, and URIs by the content behind them."""
+    found = idl.literals.Literal()
+    if literal.hash:
+        found.hash = literal.hash
+        return found
+    kind = literal.WhichOneof("value")
+    if kind == "collection":
+        found.collection.SetInParent()
+        found.collection.literals.extend(_by_content(one, name, storage) for one in literal.collection.literals)
+    elif kind == "map":
+        found.map.SetInParent()
+        for key, one in literal.map.literals.items():
+            found.map.literals[key].CopyFrom(_by_content(one, name, storage))
+    elif kind == "scalar" and literal.scalar.WhichOneof("value") == "union":
+        found.scalar.union.type.CopyFrom(literal.scalar.union.type)
+        found.scalar.union.value.CopyFrom(_by_content(literal.scalar.union.value, name, storage))
+    else:
+        found.CopyFrom(literal)
+        if kind == "scalar" and (uri := _uri(literal)):
+            found.hash = _content_of(uri, name, storage)
+            _set_uri(found, "")
+    return found
+
+
+def _uri(literal: literals.Literal) -> str:
+    kind = literal.scalar.WhichOneof("value")
+    return literal.scalar.blob.uri if kind == "blob" else literal.scalar.structured_dataset.uri if kind == "structured_dataset" else ""
+
+
+def _set_uri(literal: literals.Literal, uri: str) -> None:
+    if literal.scalar.WhichOneof("value") == "blob":
+        literal.scalar.blob.uri = uri
+    else:
+        literal.scalar.structured_dataset.uri = uri
+
+
+def _content_of(uri: str, name: str, storage: StorageRouter) -> str:
+    if scheme_of(uri) == LIVE_SCHEME:
+        digest = storage.live.digest(uri) if storage.live is not None else None
+        if digest is None:
+            raise Uncacheable(name, "a value of this type has no content hash. Annotate it: Annotated[T, HashMethod(...)]")
+        return digest
+    if scheme_of(uri) not in ("", "file"):
+        raise Uncacheable(name, f"{uri} is remote, and reading it all would cost more than it saves. Annotate it with HashMethod")
+    path = Path(storage.local_path(uri))
+    digest = hashlib.sha256()
+    try:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(f"{file.relative_to(path)}\0{file.stat().st_size}\0".encode())
+                with file.open("rb") as stream:
+                    while block := stream.read(_BLOCK):
+                        digest.update(block)
+    except OSError as exc:
+        raise Uncacheable(name, f"{uri} cannot be read: {exc.strerror}") from exc
+    return digest.hexdigest()
+
+
+class ResultCache:
+    """The files: `<folder>/fledge/v1/<2 hex>/<sha256>.pb`, and beside each a folder of the data its outputs refer to."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder) / "fledge" / "v1"
+
+    def path(self, key: CacheKey) -> Path:
+        return self.folder / key.digest[:2] / f"{key.digest}.pb"
+
+    def read(self, key: CacheKey) -> literals.LiteralMap | None:
+        """The outputs, or None: never stored, damaged, or a file they refer to is gone."""
+        path = self.path(key)
+        try:
+            data = path.read_bytes()
+            checksum, body = data[:32], data[32:]
+            if hashlib.sha256(body).digest() != checksum:
+                _log.warning("%s is damaged and counts as a miss", path)
+                return None
+            outputs = idl.literals.LiteralMap.FromString(body)
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            _log.warning("the cache cannot be read: %s", exc)
+            return None
+        return outputs if all(os.path.exists(uri) for uri in _local_uris(outputs)) else None
+
+    def write(self, key: CacheKey, outputs: literals.LiteralMap, storage: StorageRouter) -> None:
+        """Store outputs; live values are written out and local files copied, so that they last. Never raises."""
+        path = self.path(key)
+        partial = path.with_name(f".{uuid.uuid4().hex}.partial")
+        data_folder = path.parent / f"{key.digest}.data" / uuid.uuid4().hex
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            body = idl.deterministic_bytes(_kept(outputs, data_folder, storage))
+            partial.write_bytes(hashlib.sha256(body).digest() + body)
+            os.replace(partial, path)
+        except (OSError, FledgeError) as exc:
+            _log.warning("the result is not cached: %s", exc)
+            shutil.rmtree(data_folder, ignore_errors=True)
+            try:
+                partial.unlink(missing_ok=True)
+            except OSError:
+                _log.debug("no partial file was left at %s", partial)
+
+    @contextmanager
+    def locked(self, key: CacheKey) -> Iterator[None]:
+        """One caller per key at a time, over all processes (`cache_serialize`). Without a writable folder: no lock."""
+        path = self.path(key).with_suffix(".lock")
+        try:
+            import fcntl  # noqa: PLC0415 - not on every platform
+
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = path.open("w")
+        except (OSError, ImportError) as exc:
+            _log.warning("serialized execution is off: %s", exc)
+            yield
+            return
+        with handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def entries(self) -> list[tuple[str, int, float]]:
+        """(digest, bytes with data, time of the last write in seconds since the epoch), newest first."""
+        found = []
+        for path in self.folder.glob("*/*.pb"):
+            data = path.with_suffix(".data")
+            size = path.stat().st_size + sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
+            found.append((path.stem, size, path.stat().st_mtime))
+        return sorted(found, key=lambda entry: -entry[2])
+
+    def prune(self, older_than_s: float, now: float) -> int:
+        """Remove entries whose last write is older; returns how many."""
+        removed = 0
+        for digest, _, written in self.entries():
+            if now - written >= older_than_s:
+                path = self.folder / digest[:2] / f"{digest}.pb"
+                path.unlink(missing_ok=True)
+                path.with_suffix(".lock").unlink(missing_ok=True)
+                shutil.rmtree(path.with_suffix(".data"), ignore_errors=True)
+                removed += 1
+        return removed
+
+
+def _kept(outputs: literals.LiteralMap, data_folder: Path, storage: StorageRouter) -> literals.LiteralMap:
+    lasting = storage.with_(raw_prefix=str(data_folder), live=storage.live)
+    kept = idl.literals.LiteralMap()
+    kept.CopyFrom(materialize(outputs, lasting))
+    for literal in _with_uris(kept.literals.values()):
+        uri = _uri(literal)
+        if scheme_of(uri) in ("", "file") and not uri.startswith(str(data_folder)):
+            target = lasting.new_uri(os.path.basename(uri))
+            lasting.put(lasting.local_path(uri), target)
+            _set_uri(literal, target)
+    return kept
+
+
+def _with_uris(found: object) -> Iterator[literals.Literal]:
+    """Every literal at any depth that refers to data by URI."""
+    for literal in found:  # type: ignore[attr-defined] # values of a protobuf map, or a repeated field
+        kind = literal.WhichOneof("value")
+        if kind == "collection":
+            yield from _with_uris(literal.collection.literals)
+        elif kind == "map":
+            yield from _with_uris(literal.map.literals.values())
+        elif kind == "scalar" and literal.scalar.WhichOneof("value") == "union":
+            yield from _with_uris([literal.scalar.union.value])
+        elif kind == "scalar" and _uri(literal):
+            yield literal
+
+
+def _local_uris(outputs: literals.LiteralMap) -> Iterator[str]:
+    for literal in _with_uris(outputs.literals.values()):
+        uri = _uri(literal)
+        if scheme_of(uri) in ("", "file"):
+            yield uri.removeprefix("file://")

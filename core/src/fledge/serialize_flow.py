@@ -1,0 +1,125 @@
+"""A workflow and the settings -> WorkflowSpec: nodes, bindings, overrides and the workflows inside it. A pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from fledge import idl
+from fledge.container import add_resources, extended_resources, image_name
+from fledge.flow import PythonFunctionWorkflow
+
+if TYPE_CHECKING:
+    from fledge.base_task import PythonTask
+    from fledge.idl import admin_workflow, identifier
+    from fledge.idl import workflow as messages
+    from fledge.nodes import Node
+    from fledge.settings import SerializationSettings
+
+__all__ = ["tasks_of", "workflow_spec", "workflow_template"]
+
+
+def workflow_spec(workflow: PythonFunctionWorkflow, settings: SerializationSettings) -> admin_workflow.WorkflowSpec:
+    """flyteidl.admin.WorkflowSpec: the template, the templates of workflows inside it, each once, and the description.
+
+    Raises:
+        DefinitionError: The workflow does not compile.
+    """
+    spec = idl.admin_workflow.WorkflowSpec(template=workflow_template(workflow, settings))
+    for inner in _workflows_inside(workflow, {}):
+        spec.sub_workflows.append(workflow_template(inner, settings))
+    docs = workflow.docs
+    if docs is not None:
+        spec.description.short_description = docs.short_description or ""
+        if docs.long_description is not None:
+            spec.description.long_description.value = docs.long_description
+            spec.description.long_description.format = 3  # DESCRIPTION_FORMAT_RST
+        if docs.source_code:
+            spec.description.source_code.link = docs.source_code
+    return spec
+
+
+def workflow_template(
+    workflow: PythonFunctionWorkflow, settings: SerializationSettings
+) -> messages.WorkflowTemplate:
+    """flyteidl.core.WorkflowTemplate."""
+    template = idl.workflow.WorkflowTemplate(
+        id=_identifier(workflow.name, settings, is_task=False), interface=workflow.interface, outputs=workflow.output_bindings
+    )
+    template.metadata.on_failure = workflow.failure_policy.value  # type: ignore[assignment] # the stub wants the enum's wrapper
+    template.metadata.SetInParent()
+    template.metadata_defaults.SetInParent()
+    template.metadata_defaults.interruptible = workflow.interruptible
+    for node in workflow.nodes:
+        template.nodes.append(_node(node, settings))
+    if workflow.failure_node is not None:
+        template.failure_node.CopyFrom(_node(workflow.failure_node, settings))
+    return template
+
+
+def tasks_of(workflow: PythonFunctionWorkflow) -> list[PythonTask[Any]]:  # Any: of any config
+    """Every task that the workflow or one inside it runs, each once, in the order of first use."""
+    found: dict[int, PythonTask[Any]] = {}  # Any: of any config
+    for one in (workflow, *_workflows_inside(workflow, {})):
+        for node in (*one.nodes, *([one.failure_node] if one.failure_node is not None else [])):
+            if not isinstance(node.entity, PythonFunctionWorkflow):
+                entity: Any = node.entity  # Any: a task, as it is no workflow
+                found.setdefault(id(entity), entity)
+    return list(found.values())
+
+
+def _workflows_inside(
+    workflow: PythonFunctionWorkflow, seen: dict[int, bool]
+) -> Iterator[PythonFunctionWorkflow]:
+    for node in (*workflow.nodes, *([workflow.failure_node] if workflow.failure_node is not None else [])):
+        inner = node.entity
+        if isinstance(inner, PythonFunctionWorkflow) and id(inner) not in seen:
+            seen[id(inner)] = True
+            yield inner
+            yield from _workflows_inside(inner, seen)
+
+
+def _node(node: Node, settings: SerializationSettings) -> messages.Node:
+    assert node.entity is not None
+    message = idl.workflow.Node(
+        id=node.id,
+        metadata=node.metadata,
+        inputs=node.bindings,
+        upstream_node_ids=[above.id for above in node.upstream],
+    )
+    for variable, alias in node.overrides.get("aliases", {}).items():
+        message.output_aliases.add(var=variable, alias=alias)
+    if isinstance(node.entity, PythonFunctionWorkflow):
+        message.workflow_node.sub_workflow_ref.CopyFrom(_identifier(node.entity.name, settings, is_task=False))
+        return message
+    message.task_node.reference_id.CopyFrom(_identifier(node.entity.name, settings, is_task=True))
+    _override(message.task_node.overrides, node.overrides, settings)
+    return message
+
+
+def _override(message: messages.TaskNodeOverrides, given: dict[str, Any], settings: SerializationSettings) -> None:
+    """Any: a type per override."""
+    message.SetInParent()
+    requests, limits = given.get("requests"), given.get("limits")
+    if given.get("resources") is not None:
+        requests, limits = given["resources"].split()
+    if requests is not None or limits is not None:
+        message.resources.SetInParent()
+        add_resources(message.resources.requests, requests)
+        add_resources(message.resources.limits, limits)
+    if "container_image" in given:
+        message.container_image = image_name(given["container_image"], settings)
+    extended = extended_resources(given.get("accelerator"), given.get("shared_memory"))
+    if extended is not None:
+        message.extended_resources.CopyFrom(extended)
+
+
+def _identifier(name: str, settings: SerializationSettings, *, is_task: bool) -> identifier.Identifier:
+    kinds = idl.identifier.ResourceType
+    return idl.identifier.Identifier(
+        resource_type=kinds.TASK if is_task else kinds.WORKFLOW,
+        project=settings.project or "",
+        domain=settings.domain or "",
+        name=name,
+        version=settings.version or "",
+    )
