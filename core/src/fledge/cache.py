@@ -1,9 +1,10 @@
 """The local result cache: outputs of an earlier run with equal inputs, one file per key.
 
-A key is made of the task's name and version, the types of its interface and its inputs: a literal's own hash where it has
-one, the content of local files, the value otherwise. An input whose content cannot be told makes the call uncacheable,
-with the reason; a key is never partial. Files are written by rename, so many processes may share a folder; what is damaged
-or gone counts as a miss. The cache only ever saves time: a folder that is read-only or full costs a log line, not the run.
+A key is made of the task's name and version, the types of its interface and its inputs: a literal's own hash where it
+has one, the content of local files, the value otherwise. An input whose content cannot be told makes the call
+uncacheable, with the reason; a key is never partial. Files are written by rename, so many processes may share a folder;
+what is damaged or gone counts as a miss. The cache only ever saves time: a folder that is read-only or full costs a log
+line, not the run.
 """
 
 from __future__ import annotations
@@ -106,7 +107,13 @@ def _by_content(literal: literals.Literal, name: str, storage: StorageRouter) ->
 
 def _uri(literal: literals.Literal) -> str:
     kind = literal.scalar.WhichOneof("value")
-    return literal.scalar.blob.uri if kind == "blob" else literal.scalar.structured_dataset.uri if kind == "structured_dataset" else ""
+    return (
+        literal.scalar.blob.uri
+        if kind == "blob"
+        else literal.scalar.structured_dataset.uri
+        if kind == "structured_dataset"
+        else ""
+    )
 
 
 def _set_uri(literal: literals.Literal, uri: str) -> None:
@@ -118,12 +125,16 @@ def _set_uri(literal: literals.Literal, uri: str) -> None:
 
 def _content_of(uri: str, name: str, storage: StorageRouter) -> str:
     if scheme_of(uri) == LIVE_SCHEME:
-        digest = storage.live.digest(uri) if storage.live is not None else None
-        if digest is None:
-            raise Uncacheable(name, "a value of this type has no content hash. Annotate it: Annotated[T, HashMethod(...)]")
-        return digest
+        known = storage.live.digest(uri) if storage.live is not None else None
+        if known is None:
+            raise Uncacheable(
+                name, "a value of this type has no content hash. Annotate it: Annotated[T, HashMethod(...)]"
+            )
+        return known
     if scheme_of(uri) not in ("", "file"):
-        raise Uncacheable(name, f"{uri} is remote, and reading it all would cost more than it saves. Annotate it with HashMethod")
+        raise Uncacheable(
+            name, f"{uri} is remote, and reading it all would cost more than it saves. Annotate it with HashMethod"
+        )
     path = Path(storage.local_path(uri))
     digest = hashlib.sha256()
     try:
@@ -139,7 +150,7 @@ def _content_of(uri: str, name: str, storage: StorageRouter) -> str:
 
 
 class ResultCache:
-    """The files: `<folder>/fledge/v1/<2 hex>/<sha256>.pb`, and beside each a folder of the data its outputs refer to."""
+    """The files: `<folder>/fledge/v1/<2 hex>/<sha256>.pb`, and beside each a folder of the data it refers to."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder) / "fledge" / "v1"

@@ -79,7 +79,9 @@ class PythonFunctionWorkflow(TrackedInstance):
         module_name = (importable_module_name(module) if module is not None else None) or function.__module__
         self._name = f"{module_name}.{function.__qualname__.replace('<locals>.', '')}"
         if not isinstance(local_workers, int) or local_workers < 1:
-            raise DefinitionError(f"workflow {self._name}: local_workers={local_workers!r} must be a whole number from 1 on")
+            raise DefinitionError(
+                f"workflow {self._name}: local_workers={local_workers!r} must be a whole number from 1 on"
+            )
         self._function = function
         self._docs = docs
         self._lazy_interface: Interface | None = None
@@ -191,7 +193,9 @@ class PythonFunctionWorkflow(TrackedInstance):
         names = list(interface.outputs)
         if not names:
             if result is not None and not isinstance(result, VoidPromise):
-                raise DefinitionError(f"workflow {self.name}: returns a value and declares no outputs. Annotate the return")
+                raise DefinitionError(
+                    f"workflow {self.name}: returns a value and declares no outputs. Annotate the return"
+                )
             return ()
         is_packed = len(names) > 1 or interface.output_tuple_name is not None
         values = result if is_packed else (result,)
@@ -267,7 +271,9 @@ def _in_run_order(name: str, nodes: list[Node]) -> tuple[Node, ...]:
     by_id: dict[str, Node] = {}
     for node in nodes:
         if node.id in by_id:
-            raise DefinitionError(f"workflow {name}: two nodes are called {node.id!r}. Give with_overrides(node_name=...) another name")
+            raise DefinitionError(
+                f"workflow {name}: two nodes are called {node.id!r}. Give with_overrides(node_name=...) another name"
+            )
         by_id[node.id] = node
     done: dict[Node, bool] = {}  # False: being visited
     order: list[Node] = []
@@ -284,7 +290,9 @@ def _in_run_order(name: str, nodes: list[Node]) -> tuple[Node, ...]:
                 above = node.upstream[position]
                 if done.get(above) is False:
                     cycle = " >> ".join(one.id for one, _ in stack if done.get(one) is False)
-                    raise DefinitionError(f"workflow {name}: its nodes wait for each other in a cycle: {cycle} >> {above.id}")
+                    raise DefinitionError(
+                        f"workflow {name}: nodes wait for each other in a cycle: {cycle} >> {above.id}"
+                    )
                 if above not in done:
                     stack.append((above, 0))
             else:
@@ -318,7 +326,9 @@ def workflow(
 ) -> Callable[[Callable[P, R]], FunctionWorkflow[P, R]]: ...
 
 
-def workflow(_workflow_function: Callable[..., Any] | None = None, **options: Any) -> Any:  # Any: typed in the overloads
+def workflow(
+    _workflow_function: Callable[..., Any] | None = None, **options: Any
+) -> Any:  # Any: typed in the overloads
     """Make a workflow of a function, bare (`@workflow`) or with options; see `PythonFunctionWorkflow`."""
     known = inspect.signature(PythonFunctionWorkflow).parameters
     for unknown in options.keys() - known.keys():

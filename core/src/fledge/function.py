@@ -10,7 +10,8 @@ from collections.abc import Callable, Coroutine
 from html import escape
 from typing import Any
 
-from fledge.base_task import T, Value
+from fledge.abstract_task import Value
+from fledge.base_task import T
 from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContext, FlyteContextManager
 from fledge.decks import Deck, DeckField, dependencies_deck

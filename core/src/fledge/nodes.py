@@ -94,8 +94,10 @@ class Node:
         return other
 
     def with_overrides(self, **changes: Any) -> Node:  # Any: a type per override
-        """Change this node only: node_name, name, timeout, retries, interruptible, cache, cache_version, cache_serialize,
-        requests, limits, resources, container_image, accelerator, shared_memory, pod_template, aliases.
+        """Change this node only.
+
+        Known are node_name, name, timeout, retries, interruptible, cache, cache_version, cache_serialize, requests,
+        limits, resources, container_image, accelerator, shared_memory, pod_template and aliases.
 
         Raises:
             DefinitionError: An unknown name, or a promise where a value is needed now.

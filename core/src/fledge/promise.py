@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fledge import idl
@@ -117,10 +117,12 @@ class Promise:
         raise PromiseUseError(f"{self!r} cannot be used as a truth value. Decide inside a task")
 
     def __iter__(self) -> NoReturn:
-        raise PromiseUseError(f"{self!r} cannot be iterated: its length is known only at run time. Iterate in a task")
+        raise PromiseUseError(f"{self!r} cannot be iterated: its length is not known yet. Iterate in a task")
 
     def _compute(self, *_: object) -> NoReturn:
-        raise PromiseUseError(f"{self!r} has no value to compute with while the workflow is compiled. Compute in a task")
+        raise PromiseUseError(
+            f"{self!r} has no value to compute with while the workflow is compiled. Compute in a task"
+        )
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _compute
     __mod__ = __floordiv__ = __pow__ = __neg__ = __and__ = __or__ = __len__ = __int__ = __float__ = __index__ = _compute
@@ -175,15 +177,17 @@ class VoidPromise:
 
 
 def pack_outputs(interface: Interface, values: Sequence[Any]) -> Any:  # Any: Promises or native values, as handed in
-    """One output without a tuple name: the value itself. Otherwise the interface's named tuple; of promises, it orders
-    nodes and takes overrides as a single promise does."""
+    """One output without a tuple name: the value itself. Otherwise the interface's named tuple.
+
+    A tuple of promises orders nodes and takes overrides as a single promise does.
+    """
     if len(values) == 1 and interface.output_tuple_name is None:
         return values[0]
     packed = interface.output_tuple
     return (_promise_tuple(packed) if isinstance(values[0], Promise) else packed)(*values)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _promise_tuple(packed: type) -> type:
     return type(packed.__name__, (_PromiseTuple, packed), {"__slots__": ()})
 

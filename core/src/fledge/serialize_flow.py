@@ -1,4 +1,4 @@
-"""A workflow and the settings -> WorkflowSpec: nodes, bindings, overrides and the workflows inside it. A pure function."""
+"""A workflow and the settings -> WorkflowSpec: nodes, bindings, overrides and the workflows inside it. Pure."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def workflow_spec(workflow: PythonFunctionWorkflow, settings: SerializationSetti
         spec.description.short_description = docs.short_description or ""
         if docs.long_description is not None:
             spec.description.long_description.value = docs.long_description
-            spec.description.long_description.format = 3  # DESCRIPTION_FORMAT_RST
+            spec.description.long_description.format = 3  # type: ignore[assignment] # DESCRIPTION_FORMAT_RST
         if docs.source_code:
             spec.description.source_code.link = docs.source_code
     return spec
 
 
-def workflow_template(
-    workflow: PythonFunctionWorkflow, settings: SerializationSettings
-) -> messages.WorkflowTemplate:
+def workflow_template(workflow: PythonFunctionWorkflow, settings: SerializationSettings) -> messages.WorkflowTemplate:
     """flyteidl.core.WorkflowTemplate."""
     template = idl.workflow.WorkflowTemplate(
-        id=_identifier(workflow.name, settings, is_task=False), interface=workflow.interface, outputs=workflow.output_bindings
+        id=_identifier(workflow.name, settings, is_task=False),
+        interface=workflow.interface,
+        outputs=workflow.output_bindings,
     )
-    template.metadata.on_failure = workflow.failure_policy.value  # type: ignore[assignment] # the stub wants the enum's wrapper
+    template.metadata.on_failure = workflow.failure_policy.value  # type: ignore[assignment] # the enum's wrapper
     template.metadata.SetInParent()
     template.metadata_defaults.SetInParent()
     template.metadata_defaults.interruptible = workflow.interruptible
@@ -68,9 +68,7 @@ def tasks_of(workflow: PythonFunctionWorkflow) -> list[PythonTask[Any]]:  # Any:
     return list(found.values())
 
 
-def _workflows_inside(
-    workflow: PythonFunctionWorkflow, seen: dict[int, bool]
-) -> Iterator[PythonFunctionWorkflow]:
+def _workflows_inside(workflow: PythonFunctionWorkflow, seen: dict[int, bool]) -> Iterator[PythonFunctionWorkflow]:
     for node in (*workflow.nodes, *([workflow.failure_node] if workflow.failure_node is not None else [])):
         inner = node.entity
         if isinstance(inner, PythonFunctionWorkflow) and id(inner) not in seen:

@@ -15,7 +15,7 @@ __all__ = ["literal_at"]
 
 
 def literal_at(literal: literals.Literal, steps: Sequence[str | int], path: str) -> literals.Literal:
-    """The literal at the end of the path. Inside a structured value it is MessagePack again, as Flyte's backend makes it.
+    """The literal at the end of the path; inside a structured value it is MessagePack again, as Flyte makes it.
 
     Raises:
         TypeConversionError: A step leads nowhere; the path says how far it got.
@@ -43,7 +43,9 @@ def _inside_binary(literal: literals.Literal, steps: Sequence[str | int], path: 
             value = value[step]
     except (msgspec.DecodeError, LookupError, TypeError) as exc:
         at = "".join(f"[{step!r}]" for step in steps)
-        raise TypeConversionError(f"{path}{at}", "a structured value that has it", type(exc).__name__, str(exc)) from exc
+        raise TypeConversionError(
+            f"{path}{at}", "a structured value that has it", type(exc).__name__, str(exc)
+        ) from exc
     found = idl.literals.Literal()
     found.scalar.binary.tag = "msgpack"
     found.scalar.binary.value = msgspec.msgpack.encode(value)
