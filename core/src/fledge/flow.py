@@ -267,7 +267,7 @@ class PythonFunctionWorkflow(TrackedInstance):
 
 
 def _in_run_order(name: str, nodes: list[Node]) -> tuple[Node, ...]:
-    """Declared order, moved only where a later node has to run first. DefinitionError for a cycle or a node id twice."""
+    """Declared order, moved only where a later node has to run first. DefinitionError: a cycle, or a node id twice."""
     by_id: dict[str, Node] = {}
     for node in nodes:
         if node.id in by_id:

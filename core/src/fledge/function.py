@@ -8,9 +8,8 @@ import inspect
 import threading
 from collections.abc import Callable, Coroutine
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fledge.abstract_task import Value
 from fledge.base_task import T
 from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContext, FlyteContextManager
@@ -18,6 +17,9 @@ from fledge.decks import Deck, DeckField, dependencies_deck
 from fledge.errors import DefinitionError, DuplicateTaskError, UnsupportedTypeError
 from fledge.interface import Interface, UnresolvedAnnotation, interface_of
 from fledge.tracking import importable_module_name
+
+if TYPE_CHECKING:
+    from fledge.abstract_task import Value
 
 __all__ = ["PythonFunctionTask"]
 
