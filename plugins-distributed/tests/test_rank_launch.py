@@ -14,6 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fledge_distributed.attempt import held_port
 from fledge_distributed.config import Ranks
 from fledge_distributed.errors import LaunchError, RankFailed
@@ -22,8 +25,6 @@ from fledge_distributed.launcher import launch, run_ranks
 from fledge_distributed.logs import LineSplitter
 from fledge_distributed.ranks import Rank, current_rank
 from fledge_distributed.supervision import warm_up
-from hypothesis import given
-from hypothesis import strategies as st
 
 PRELOAD = ("pytest", "hypothesis")  # the ranks import this file
 TWO = Ranks(nproc=2, preload=PRELOAD)

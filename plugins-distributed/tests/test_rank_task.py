@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from fledge import FlyteFile, SerializationSettings, task, task_template
 from fledge.context import ExecutionState, FlyteContext, FlyteContextManager, current_context
 from fledge.decks import Deck
@@ -257,7 +259,7 @@ def test_a_local_task_with_what_cannot_be_pickled_is_refused_by_name() -> None:
         (lambda: Elastic(nnodes="two"), "nnodes='two'"),
     ],
 )
-def test_a_config_that_makes_no_sense_is_refused(make, text: str) -> None:  # type: ignore[no-untyped-def]  # a lambda
+def test_a_config_that_makes_no_sense_is_refused(make: Callable[[], object], text: str) -> None:
     with pytest.raises(DefinitionError, match=text):
         make()
 

@@ -14,16 +14,19 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from fledge_distributed.config import Ranks
 from fledge_distributed.errors import LaunchError
 from fledge_distributed.failures import Failure, Trouble, World, listed, to_error
 from fledge_distributed.frames import Channel, Frame, Kind
 from fledge_distributed.logs import LineSplitter, OnLog
 from fledge_distributed.ranks import Rank, rank_environment
 from fledge_distributed.stacks import cleaned, timeout_error
-from fledge_distributed.supervision import Zygote
 from fledge_distributed.worker import STACKS_END, STACKS_SIGNAL, Exit, Start
+
+if TYPE_CHECKING:
+    from fledge_distributed.config import Ranks
+    from fledge_distributed.supervision import Zygote
 
 __all__ = ["Attempt", "Host", "Outcome", "Plan", "RankReport", "held_port"]
 

@@ -35,7 +35,7 @@ def find_place(config: Config, env: Mapping[str, str], *, in_container: bool) ->
     if all(name in env for name in _TORCHRUN):
         return _rank(env, "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK")
     if isinstance(config, Elastic) and "PET_NNODES" in env:
-        return _node(config, env)
+        return _node(env)
     if isinstance(config, (MPIJob, HorovodJob)):
         return _mpi_rank(env)
     if isinstance(config, TfJob) and "TF_CONFIG" in env:
@@ -54,8 +54,7 @@ def nodes_of(ranks: Ranks, env: Mapping[str, str]) -> Ranks:
 def _mpi_rank(env: Mapping[str, str]) -> Rank | None:
     for prefix in ("OMPI_COMM_WORLD_", "HOROVOD_"):
         if f"{prefix}RANK" in env:
-            names = ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE")
-            return _rank(env, *(prefix + name for name in names), "")
+            return _rank(env, f"{prefix}RANK", f"{prefix}SIZE", f"{prefix}LOCAL_RANK", f"{prefix}LOCAL_SIZE", "")
     return None
 
 
@@ -76,7 +75,7 @@ def _number(env: Mapping[str, str], name: str, default: int | None = None) -> in
     return int(text)
 
 
-def _node(config: Elastic, env: Mapping[str, str]) -> Host | None:
+def _node(env: Mapping[str, str]) -> Host | None:
     """A pod of a PyTorchJob. The operator's RANK and WORLD_SIZE count pods, so only PET_* are read."""
     if not env["PET_NNODES"].isdecimal():
         return None  # a range: torch's own agent has to find out how many nodes there are

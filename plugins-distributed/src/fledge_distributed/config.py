@@ -1,7 +1,7 @@
 """What a user writes into `task_config` to run a task on several ranks: ranks of any kind, and torch's.
 
-Each type says how its ranks run on one machine (`local_ranks`) and what the backend dispatches on (`task_type`); `messages`
-turns it into what the backend reads. `jobs` has the types for MPI, Horovod and TensorFlow.
+Each type says how its ranks run on one machine (`local_ranks`) and what the backend dispatches on (`task_type`);
+`messages` turns it into what the backend reads. `jobs` has the types for MPI, Horovod and TensorFlow.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Ranks:
     Args:
         nproc: Ranks per node.
         nnodes: Nodes. On one machine they are simulated: the ranks are told what they would be told on two hosts.
-        preload: Modules that are imported once, before the ranks are forked, e.g. `("torch",)`. Only import-time work is
-            shared; a module that starts threads at import makes each rank a fresh interpreter.
+        preload: Modules that are imported once, before the ranks are forked, e.g. `("torch",)`. Only import-time work
+            is shared; a module that starts threads at import makes each rank a fresh interpreter.
         timeout_s: The whole run may take this long.
         stall_timeout_s: The run is stopped when no rank has written a line or sent anything for so long.
         grace_s: How long a rank has after SIGTERM before SIGKILL.
@@ -174,7 +174,7 @@ class Elastic:
     Args:
         nnodes: Number of nodes, or a range `"2:4"`. Locally the smallest number of them is simulated.
         nproc_per_node: Ranks per node.
-        start_method: "fork" or "spawn", as elsewhere; "spawn" (the default there) leaves the choice to the launcher here.
+        start_method: "fork" or "spawn", as elsewhere; here the launcher chooses, whichever is given.
         monitor_interval: Seconds between the polls of torch's agent; this launcher does not poll.
         max_restarts: How often all ranks are started again after a failure.
         rdzv_configs: Options of torch's rendezvous.

@@ -1,7 +1,7 @@
 """What goes wrong when a task runs on several ranks, and the carrier of a traceback from another process.
 
-An error of the user's own type reaches the caller as that type; these classes are for the rest: a rank that died or left,
-a run that did not end in time, a leader without outputs, ranks that could not be started.
+An error of the user's own type reaches the caller as that type; these classes are for the rest: a rank that died or
+left, a run that did not end in time, a leader without outputs, ranks that could not be started.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class RankError(FledgeError):
     origin = "USER"
 
 
-class RankFailed(RankError, RuntimeError):
+class RankFailed(RankError, RuntimeError):  # noqa: N818 - the name is part of the public API
     """A rank died, left before its function returned, or raised what cannot be rebuilt here.
 
     Fields: `rank`, `node`, `exitcode` (None when a signal ended it), `signal` (its number or None), `peers` (the other
@@ -42,7 +42,7 @@ class RankFailed(RankError, RuntimeError):
         self.peers, self.recoverable = tuple(peers), recoverable
 
 
-class RankTimeout(RankError, TimeoutError):
+class RankTimeout(RankError, TimeoutError):  # noqa: N818 - the name is part of the public API
     """A run did not end, or did not move, in time.
 
     Fields: `stacks` (rank -> its Python stack when the time was up), `missing` (ranks that had not returned).
@@ -53,7 +53,7 @@ class RankTimeout(RankError, TimeoutError):
         self.stacks, self.missing = dict(stacks), tuple(missing)
 
 
-class LeaderIgnored(RankError):
+class LeaderIgnored(RankError):  # noqa: N818 - the name is part of the public API
     """The leader raised IgnoreOutputs although the task declares outputs, so there is no value to return."""
 
 
@@ -64,7 +64,7 @@ class LaunchError(RankError):
 
 
 class RemoteTraceback(Exception):  # noqa: N818 - not raised: it stands as the cause of the error it explains
-    """The text of a traceback from a rank, and when it failed (`at`, UTC); the `__cause__` of the error the caller gets."""
+    """The text of a traceback from a rank, and when it failed (`at`, UTC); the cause of the error the caller gets."""
 
     def __init__(self, text: str, at: float) -> None:
         super().__init__(text)

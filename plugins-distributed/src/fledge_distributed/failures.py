@@ -7,6 +7,7 @@ echoes of the first, in one line each.
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import re
@@ -16,6 +17,8 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
 
 import fledge.errors
 from fledge.errors import FledgeError, IgnoreOutputs, NonRecoverableError, add_note
@@ -38,8 +41,8 @@ _TRACEBACK_LINES = 30
 _OURS = tuple(os.path.dirname(os.path.abspath(path)) + os.sep for path in (__file__, fledge.errors.__file__))
 # What a rank says when another one has gone: never the cause while there is another candidate.
 _ECHOES = re.compile(
-    r"connection (was )?(likely )?(closed|reset|refused|aborted)|broken pipe|socket (is )?closed|end of file|remote process exited"
-    r"|heartbeat|peer (has )?(gone|died)|UNAVAILABLE",
+    r"connection (was )?(likely )?(closed|reset|refused|aborted)|broken pipe|socket (is )?closed|end of file"
+    r"|remote process exited|heartbeat|peer (has )?(gone|died)|UNAVAILABLE",
     re.IGNORECASE,
 )
 
@@ -99,7 +102,7 @@ class Failure:
 
     @property
     def order(self) -> tuple[int, float]:
-        """Smaller is earlier. A rank killed from outside is seen a few ms after the peers that lost it; so are leavers."""
+        """Smaller is earlier. A rank killed from outside is seen a few ms after the peers that lost it."""
         killed = self.trouble is None and self.signal not in (None, signal.SIGABRT)
         echo = self.trouble is not None and self.trouble.echo
         return (0 if killed else 2 if echo else 1), self.when
@@ -168,7 +171,7 @@ def describe(error: BaseException) -> Trouble:
 
 
 def _parts(error: BaseException) -> tuple[tuple[object, ...], dict[str, object]]:
-    """Constructor arguments and attributes as the builtin base of the class keeps them (OSError: also the file name)."""
+    """Constructor arguments and attributes as the builtin base of the class keeps them (OSError: with the file)."""
     native = _native(type(error))
     reduced = native.__reduce__(error)
     arguments = reduced[1] if isinstance(reduced, tuple) else error.args
@@ -189,14 +192,14 @@ def _exitcode(error: SystemExit) -> int:
 def _pickled(value: object) -> bytes | None:
     try:
         return pickle.dumps(value, protocol=4)
-    except Exception:  # a user's class may raise anything from its pickling hooks; None says that it cannot travel
+    except Exception:  # noqa: BLE001 - pickling hooks of a user's class may raise anything; None: it cannot travel
         return None
 
 
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as exc:  # a user's __str__ may raise; the report must still be made
+    except Exception as exc:  # noqa: BLE001 - a user's __str__ may raise; the report must still be made
         return f"<unprintable {type(error).__name__}: {type(exc).__name__}>"
 
 
@@ -204,7 +207,7 @@ def _traceback(error: BaseException) -> str:
     """The user's part of the traceback, in at most 30 lines: no frames of fledge above the user's first one."""
     try:
         lines = "".join(traceback.format_exception(type(error), error, _user_part(error))).splitlines()
-    except Exception as exc:  # formatting calls the user's __str__ and __repr__
+    except Exception as exc:  # noqa: BLE001 - formatting calls the user's __str__ and __repr__
         lines = [f"<no traceback: formatting it raised {type(exc).__name__}>"]
     if len(lines) > _TRACEBACK_LINES:
         cut = len(lines) - _TRACEBACK_LINES + 1
@@ -212,7 +215,7 @@ def _traceback(error: BaseException) -> str:
     return "\n".join(lines)
 
 
-def _user_part(error: BaseException) -> object:
+def _user_part(error: BaseException) -> TracebackType | None:
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
         trace = trace.tb_next
@@ -265,7 +268,7 @@ def _left(exitcode: int) -> str:
 
 
 def _rebuild(trouble: Trouble) -> BaseException | None:
-    """The exception without calling the user's `__init__`; None when it cannot be the same type with the same arguments."""
+    """The exception without calling the user's `__init__`; None when type or arguments cannot be the same."""
     cls = _loaded_class(trouble)
     if cls is None or trouble.arguments is None:
         return None
@@ -275,15 +278,13 @@ def _rebuild(trouble: Trouble) -> BaseException | None:
         _native(cls).__init__(error, *arguments)  # fills what the C classes keep beside args (OSError.errno, ...)
         for name, value in trouble.state.items():
             error.__dict__[name] = _unpickle(value)
-    except (
-        Exception
-    ):  # a user's __new__ or __setstate__ may raise anything; the caller then gets RankFailed with the text
+    except Exception:  # noqa: BLE001 - a user's __new__ may raise anything; the caller then gets RankFailed
         return None
     return error
 
 
 def _loaded_class(trouble: Trouble) -> type[BaseException] | None:
-    """Only from a module that is loaded here already: an error report imports nothing. Only what `except Exception` sees."""
+    """Only from a module that is loaded here already: an error report imports nothing. No SystemExit and the like."""
     found: object = sys.modules.get(trouble.module)
     for part in trouble.name.split("."):
         found = getattr(found, part, None)
@@ -297,15 +298,12 @@ class _LoadedOnly(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def _unpickle(data: bytes) -> tuple[object, ...]:
-    import io
-
-    value: tuple[object, ...] = _LoadedOnly(io.BytesIO(data)).load()
-    return value
+def _unpickle(data: bytes) -> Any:  # Any: what the rank has pickled
+    return _LoadedOnly(io.BytesIO(data)).load()
 
 
 def _grouped(failures: Sequence[Failure]) -> list[str]:
-    """`ranks 0, 2, 3: RuntimeError: Connection closed by peer`; numbers in the text (ports) do not make it another one."""
+    """`ranks 0, 2, 3: RuntimeError: Connection closed by peer`; numbers in the text (ports) do not count."""
     groups: dict[str, list[Failure]] = {}
     for failure in failures:
         groups.setdefault(re.sub(r"\d+", "#", failure.headline), []).append(failure)

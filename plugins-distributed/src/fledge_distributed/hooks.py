@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fledge.base_task import PythonTask
 from fledge.hooks.spec import hookimpl
 from fledge_distributed.config import Elastic, PyTorch, Ranks
 from fledge_distributed.jobs import HorovodJob, MPIJob, TfJob
 from fledge_distributed.rank_task import MultiRankTask
+
+if TYPE_CHECKING:
+    from fledge.base_task import PythonTask
 
 __all__ = ["HOOK_API", "register_task_types"]
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from fledge.errors import DefinitionError
 from fledge_distributed.config import Ranks, Replica, RunPolicy, Worker, at_least, given_once
-from fledge_distributed.ranks import Rank
+
+if TYPE_CHECKING:
+    from fledge_distributed.ranks import Rank
 
 __all__ = ["PS", "Chief", "Evaluator", "HorovodJob", "Launcher", "MPIJob", "TfJob"]
 

@@ -1,7 +1,7 @@
 """A function and its payload in, N real processes, the leader's bytes out, or the first failure.
 
-`launch` runs in the caller: it never imports a framework, starts nothing that outlives it, and waits in one `select`. The
-ranks are started by a zygote (`supervision`, `zygote`); this module watches them: lines, frames, ends, clocks.
+`launch` runs in the caller: it never imports a framework and starts nothing that outlives it. The ranks are started by
+a zygote (`supervision`, `zygote`) and watched by an `attempt`, one per restart.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from fledge.errors import IgnoreOutputs
 from fledge_distributed.attempt import Attempt, Host, Outcome, Plan, RankReport, no_environment
-from fledge_distributed.config import Ranks
 from fledge_distributed.errors import LaunchError, LeaderIgnored
 from fledge_distributed.failures import World
 from fledge_distributed.frames import anonymous_file
 from fledge_distributed.logs import OnLog, prefixed, print_line
-from fledge_distributed.ranks import Rank
 from fledge_distributed.supervision import Zygote, give_back, lease
 from fledge_distributed.targets import to_target
 from fledge_distributed.worker import Job
+
+if TYPE_CHECKING:
+    from fledge_distributed.config import Ranks
+    from fledge_distributed.ranks import Rank
 
 __all__ = ["Launched", "launch", "run_ranks"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fledge import idl
 from fledge.base_task import TaskResolverMixin
@@ -14,10 +14,13 @@ from fledge.decks import Deck
 from fledge.errors import IgnoreOutputs, NotImportableError, TaskLoadError
 from fledge.function import PythonFunctionTask
 from fledge.resolver import load_object
-from fledge.settings import SerializationSettings
+from fledge_distributed.frames import unpickled
 from fledge_distributed.ranks import current_rank
 from fledge_distributed.targets import by_value, import_module
 from fledge_distributed.worker import send_extra
+
+if TYPE_CHECKING:
+    from fledge.settings import SerializationSettings
 
 __all__ = ["DECKS", "NotLeader", "RankRun", "TaskAddress", "address_of", "decks_from", "run", "run_of"]
 
@@ -85,7 +88,7 @@ def run(payload: bytes) -> bytes:
         IgnoreOutputs: the user's; the framework's own for non-leaders ends here.
         Whatever the task raises.
     """
-    rank_run: RankRun = pickle.loads(payload)
+    rank_run: RankRun = unpickled(payload)
     task = _find(rank_run.task)
     scratch = Scratch()
     ctx = _context(rank_run, scratch)
@@ -103,7 +106,7 @@ def run(payload: bytes) -> bytes:
 
 def _find(address: TaskAddress) -> PythonFunctionTask[Any]:  # Any: of any config
     if address.value is not None:
-        found: object = pickle.loads(address.value)
+        found: object = unpickled(address.value)
     else:
         import_module(address.module, address.file)  # a module off sys.path is found by its file
         module, _, attribute = address.resolver.rpartition(".")
@@ -133,7 +136,7 @@ def _send_decks(ctx: FlyteContext) -> None:
 def decks_from(data: bytes) -> list[Deck]:
     """In the caller: the leader's pages."""
     decks = []
-    for name, parts in pickle.loads(data):
+    for name, parts in unpickled(data):
         deck = Deck(name)
         deck.parts.extend(parts)
         decks.append(deck)

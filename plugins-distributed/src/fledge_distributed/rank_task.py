@@ -143,7 +143,7 @@ class MultiRankTask(PythonFunctionTask[C]):
 
 @contextmanager
 def _timestamps(ctx: FlyteContext) -> Iterator[None]:
-    """In a container, give an error the time at which its rank raised it: the platform takes the earliest of many files."""
+    """In a container, an error gets the time at which its rank raised it: the platform takes the earliest one."""
     try:
         yield
     except Exception as exc:

@@ -25,9 +25,9 @@ class Rank:
 
     @property
     def device(self) -> str:
-        """`cuda:<local rank>` when this node has a GPU for each of its ranks, else `cpu`. Asks torch; without it `cpu`."""
+        """`cuda:<local rank>` when this node has a GPU for each of its ranks, else `cpu`; without torch `cpu`."""
         try:
-            import torch
+            import torch  # noqa: PLC0415 - heavy and optional
         except ImportError:
             return "cpu"
         return f"cuda:{self.local_rank}" if torch.cuda.device_count() >= self.local_world_size else "cpu"

@@ -94,7 +94,17 @@ class Zygote:
         """End it, with all it has started; returns when the process is gone."""
         _alive.discard(self)
         self.channel.close()
-        self.process.wait()
+        interrupted: BaseException | None = None
+        while self.process.returncode is None:
+            try:
+                self.process.wait()
+            except KeyboardInterrupt as exc:  # asked a second time: do not wait for the grace time
+                interrupted = exc
+                self.process.kill()
+            except BaseException as exc:  # noqa: BLE001 - a repeating alarm of the caller's: first end what we began
+                interrupted = exc
+        if interrupted is not None:
+            raise interrupted
 
     def abandon(self) -> None:
         """In a forked child: let go of the parent's zygote without touching it."""
@@ -160,7 +170,7 @@ def _close_all() -> None:
 
 def _forget_in_child() -> None:
     """A forked child has neither the parent's zygotes nor its lock; holding the sockets would hide the parent's end."""
-    global _lock
+    global _lock  # noqa: PLW0603 - one lock per process
     _lock = threading.Lock()
     _idle.clear()
     for zygote in list(_alive):

@@ -10,14 +10,15 @@ import importlib
 import importlib.util
 import inspect
 import io
-import pickle
 import sys
 from collections import ChainMap
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import CodeType, ModuleType
+from typing import Any
 
 from fledge_distributed.errors import LaunchError
+from fledge_distributed.frames import unpickled
 
 __all__ = ["Target", "by_value", "import_module", "load_target", "to_target"]
 
@@ -26,7 +27,7 @@ Function = Callable[[bytes], object]
 
 @dataclass(frozen=True)
 class Target:
-    """Where the function is: `module` and `qualname` (and the file, for modules off sys.path), or its pickled `value`."""
+    """Where the function is: `module` and `qualname` (`file` for modules off sys.path), or its pickled `value`."""
 
     name: str
     module: str = ""
@@ -42,9 +43,9 @@ def to_target(function: str | Function) -> Target:
         if not (module and qualname):
             raise LaunchError(f"target {function!r}: write it as 'module:function'")
         return Target(function, module, qualname)
-    module, qualname = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
+    module, qualname = getattr(function, "__module__", None) or "", getattr(function, "__qualname__", "")
     name = f"{module}:{qualname}"
-    if module not in (None, "__main__") and _lookup(sys.modules.get(module), qualname) is function:
+    if module not in ("", "__main__") and _lookup(sys.modules.get(module), qualname) is function:
         return Target(name, module, qualname, getattr(sys.modules[module], "__file__", None))
     return Target(name, value=by_value(function, name))
 
@@ -55,28 +56,26 @@ def by_value(value: object, name: str) -> bytes:
         data = _cloudpickled(value)
     except Exception as exc:  # pickling runs hooks of the user's classes, which may raise anything
         culprit = _culprit(value)
-        raise LaunchError(
-            f"{name} cannot be sent to the ranks: {culprit or exc}. Make it inside the function, or move the function to a module"
-        ) from exc
+        way_out = "Make it inside the function, or move the function to a module"
+        raise LaunchError(f"{name} cannot be sent to the ranks: {culprit or exc}. {way_out}") from exc
     return data
 
 
 def _cloudpickled(value: object) -> bytes:
-    """cloudpickle writes no file names into code objects; tracebacks from the ranks need them."""
-    import cloudpickle  # needed for functions of __main__ only, and it costs 30 ms
+    """With the file names of code objects, which cloudpickle leaves out and tracebacks from the ranks need."""
+    import cloudpickle  # noqa: PLC0415 - needed for functions of __main__ only, and it costs 30 ms
 
-    class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc] - cloudpickle is untyped
-        dispatch_table = ChainMap(
-            {CodeType: lambda code: _with_file(code, reduce_code(code))}, cloudpickle.CloudPickler.dispatch_table
-        )
-
-    reduce_code = cloudpickle.CloudPickler.dispatch_table[CodeType]
     file = io.BytesIO()
-    Pickler(file).dump(value)
+    pickler = cloudpickle.CloudPickler(file)
+    reduce_code = pickler.dispatch_table[CodeType]
+    pickler.dispatch_table = ChainMap(
+        {CodeType: lambda code: _with_file(code, reduce_code(code))}, pickler.dispatch_table
+    )
+    pickler.dump(value)
     return file.getvalue()
 
 
-def _with_file(code: CodeType, reduced: tuple[object, tuple[object, ...]]) -> tuple[object, tuple[object, ...]]:
+def _with_file(code: CodeType, reduced: Any) -> tuple[object, ...]:  # Any: what a reducer returns, as pickle defines it
     rebuild, arguments = reduced
     return rebuild, tuple(code.co_filename if argument == "<dynamic-code>" else argument for argument in arguments)
 
@@ -90,7 +89,7 @@ def _culprit(value: object) -> str:
     for name, content in [*variables.nonlocals.items(), *variables.globals.items()]:
         try:
             _cloudpickled(content)
-        except Exception as exc:  # as above
+        except Exception as exc:  # noqa: BLE001 - as above
             return f"its variable {name!r} ({type(content).__name__}) cannot be pickled: {exc}"
     return ""
 
@@ -98,7 +97,7 @@ def _culprit(value: object) -> str:
 def load_target(target: Target) -> Function:
     """In the rank: import or unpickle the function."""
     if target.value is not None:
-        function: Function = pickle.loads(target.value)
+        function: Function = unpickled(target.value)
         return function
     found = _lookup(import_module(target.module, target.file), target.qualname)
     if not callable(found):

@@ -1,8 +1,8 @@
 """What one rank does: take its place, load the target, call it, say how it went, leave.
 
-A rank is a child of the zygote: forked (`enter`), or a fresh interpreter where forking is unsafe (`main`). It gets a job
-(target and payload, in an anonymous file), its own environment, and descriptors to write to. It leaves by `os._exit` once
-its last frame is sent, so that no library's exit code can lose a result.
+A rank is a child of the zygote: forked (`enter`), or a fresh interpreter where forking is unsafe (`main`). It gets a
+job (target and payload, in an anonymous file), its own environment, and descriptors to write to. It leaves by
+`os._exit` once its last frame is sent, so that no library's exit code can lose a result.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import faulthandler
 import os
-import pickle
 import signal
 import socket
 import sys
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, NoReturn, TextIO
 
 from fledge_distributed.failures import describe, ignores_outputs
-from fledge_distributed.frames import Channel, Kind, read_file
+from fledge_distributed.frames import Channel, Kind, read_file, unpickled
 from fledge_distributed.ranks import Rank, enter_rank
 from fledge_distributed.targets import Target, load_target
 
@@ -85,7 +84,7 @@ def send_extra(name: str, data: bytes) -> None:
 def main() -> NoReturn:
     """A rank in a fresh interpreter: `Start` and the descriptors' numbers come in a file whose number is in argv."""
     fd = int(sys.argv[1])
-    start, fds, parent = pickle.loads(read_file(fd))
+    start, fds, parent = unpickled(read_file(fd))
     os.close(fd)
     enter(start, Descriptors(*fds), parent)
 
@@ -98,7 +97,7 @@ def enter(start: Start, fds: Descriptors, parent: int) -> NoReturn:
         code = _work(start.rank, fds.job, results)
     except BrokenPipeError:
         code = 71  # the caller is gone; nobody is left to tell
-    except BaseException:  # before there is a channel to report on: the rank's stderr, then exit code 70
+    except BaseException:  # noqa: BLE001 - before there is a channel to report on: the rank's stderr, then exit code 70
         traceback.print_exc()
     finally:
         _flush()
@@ -114,7 +113,7 @@ def die_with_parent(parent: int, number: int) -> None:
 
 
 def _take_place(start: Start, fds: Descriptors, parent: int) -> Channel:
-    global _results
+    global _results  # noqa: PLW0603 - one channel per process
     if os.getsid(0) != os.getpid():
         os.setsid()
     die_with_parent(parent, signal.SIGKILL)
@@ -140,8 +139,10 @@ def _line_writer(fd: int) -> TextIO:
 
 
 def _handle_signals(stacks: int) -> None:
-    """Default signals, and stack dumps: faulthandler writes them, then chains to the interpreter's C handler, which writes
-    the number of the signal to the wakeup descriptor at once, whatever the main thread is doing.
+    """Default signals, and stack dumps.
+
+    Faulthandler writes a dump and chains to the interpreter's C handler, which writes the number of the signal to the
+    wakeup descriptor at once, whatever the main thread is doing: the mark of the dump's end.
     """
     os.set_blocking(stacks, False)
     signal.set_wakeup_fd(stacks, warn_on_full_buffer=False)
@@ -155,7 +156,7 @@ def _handle_signals(stacks: int) -> None:
 
 
 def _reseed() -> None:
-    """numpy's global generator was seeded in the zygote; without this all ranks of all runs would draw the same numbers."""
+    """Numpy's global generator was seeded in the zygote: without this all ranks of all runs draw the same numbers."""
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
@@ -164,7 +165,7 @@ def _reseed() -> None:
 def _work(rank: Rank, job_fd: int, results: Channel) -> int:
     """Call the target and send the one frame that says how it went. Returns the exit code."""
     try:
-        job: Job = pickle.loads(read_file(job_fd))
+        job: Job = unpickled(read_file(job_fd))
         os.close(job_fd)
         os.chdir(job.folder)
         sys.path[:], sys.argv[:] = job.path, job.argv
@@ -173,7 +174,7 @@ def _work(rank: Rank, job_fd: int, results: Channel) -> int:
         _flush()
         results.send(Kind.VALUE, value if rank.is_leader or job.collect_all else b"")
         return 0
-    except BaseException as error:  # everything a user's code can do to leave: reported, never swallowed
+    except BaseException as error:  # noqa: BLE001 - everything a user's code can do to leave is reported
         if ignores_outputs(error):
             results.send(Kind.IGNORED, b"")
             return 0

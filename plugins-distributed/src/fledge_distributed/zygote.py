@@ -1,6 +1,6 @@
 """The process between the caller and its ranks: imports the framework once, forks ranks, reaps them, outlives nobody.
 
-Frames come in over one socket (PRELOAD, FORK, SIGNAL, SWEEP) and go out over it (READY, FORKED, EXIT, SWEPT). The process
+Frames come in over one socket (PRELOAD, FORK, SIGNAL, SWEEP) and go out over it (READY, FORKED, EXIT, SWEPT). It
 stays single-threaded, so that forking it is safe; where a preload has started threads or touched a GPU it starts fresh
 interpreters instead. When the caller is gone (end of the socket, or its death signal) it ends all ranks and itself.
 Processes that a rank leaves behind become its children (subreaper) and are ended too.
@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fledge_distributed.frames import Channel, Frame, Kind, anonymous_file
@@ -72,10 +73,8 @@ class _Zygote:
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def _step(self, selector: selectors.BaseSelector) -> None:
-        try:
+        with suppress(BlockingIOError):  # woken by the control socket or the timer; the checks below run in any case
             self.wakeup.recv(4096)
-        except BlockingIOError:
-            pass
         for frame in self.control.receive():
             self._handle(frame)
         self._reap()
@@ -111,7 +110,7 @@ class _Zygote:
         for name in modules:
             try:
                 importlib.import_module(name)
-            except BaseException as exc:  # a module may raise anything at import, SystemExit too
+            except BaseException as exc:  # noqa: BLE001 - a module may raise anything at import, SystemExit too
                 self._tell(Kind.PRELOAD_FAILED, f"preload {name!r} cannot be imported: {type(exc).__name__}: {exc}")
                 return
         self.spawn_reason = _why_not_fork() if fork else "asked for"

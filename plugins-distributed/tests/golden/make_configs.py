@@ -13,12 +13,17 @@ from pathlib import Path
 PYTORCH = [
     "PyTorch(worker=Worker(replicas=2))",
     "PyTorch(num_workers=3)",
-    "PyTorch(worker=Worker(replicas=2, image='w:1', requests=Resources(cpu='1', mem='2Gi', gpu='1'),"
-    " limits=Resources(cpu='2', mem='4Gi', ephemeral_storage='10Gi'), restart_policy=RestartPolicy.FAILURE),"
-    " master=Master(image='m:1', requests=Resources(mem='1Gi'), restart_policy=RestartPolicy.ALWAYS))",
-    "PyTorch(worker=Worker(replicas=1, restart_policy=RestartPolicy.NEVER), run_policy=RunPolicy("
-    "clean_pod_policy=CleanPodPolicy.ALL, ttl_seconds_after_finished=10, active_deadline_seconds=36000,"
-    " backoff_limit=3))",
+    (
+        "PyTorch(worker=Worker(replicas=2, image='w:1', requests=Resources(cpu='1', mem='2Gi', gpu='1'), "
+        "limits=Resources(cpu='2', mem='4Gi', ephemeral_storage='10Gi'), "
+        "restart_policy=RestartPolicy.FAILURE), master=Master(image='m:1', requests=Resources(mem='1Gi'), "
+        "restart_policy=RestartPolicy.ALWAYS))"
+    ),
+    (
+        "PyTorch(worker=Worker(replicas=1, restart_policy=RestartPolicy.NEVER), "
+        "run_policy=RunPolicy(clean_pod_policy=CleanPodPolicy.ALL, ttl_seconds_after_finished=10, "
+        "active_deadline_seconds=36000, backoff_limit=3))"
+    ),
     "Elastic(nnodes=1, nproc_per_node=4)",
     "Elastic(nnodes=2, nproc_per_node=4)",
     "Elastic(nnodes='2:4', nproc_per_node=8, max_restarts=3)",
@@ -27,17 +32,23 @@ PYTORCH = [
 MPI = [
     "MPIJob(worker=Worker(replicas=4), launcher=Launcher(replicas=1), slots=2)",
     "MPIJob(num_workers=10, num_launcher_replicas=1, slots=1)",
-    "MPIJob(worker=Worker(replicas=2, command=['/usr/sbin/sshd', '-D'], image='w:1', limits=Resources(gpu='1'),"
-    " restart_policy=RestartPolicy.NEVER), launcher=Launcher(replicas=1, requests=Resources(cpu='1')),"
-    " run_policy=RunPolicy(clean_pod_policy=CleanPodPolicy.NONE, backoff_limit=5))",
+    (
+        "MPIJob(worker=Worker(replicas=2, command=['/usr/sbin/sshd', '-D'], image='w:1', "
+        "limits=Resources(gpu='1'), restart_policy=RestartPolicy.NEVER), launcher=Launcher(replicas=1, "
+        "requests=Resources(cpu='1')), run_policy=RunPolicy(clean_pod_policy=CleanPodPolicy.NONE, "
+        "backoff_limit=5))"
+    ),
     "HorovodJob(worker=Worker(replicas=1), launcher=Launcher(replicas=1), slots=2, log_level='INFO')",
 ]
 TENSORFLOW = [
     "TfJob(worker=Worker(replicas=2), ps=PS(replicas=1), chief=Chief(replicas=1))",
     "TfJob(num_workers=10, num_ps_replicas=1, num_chief_replicas=1)",
-    "TfJob(chief=Chief(replicas=1, requests=Resources(cpu='1'), image='c:1', restart_policy=RestartPolicy.ALWAYS),"
-    " ps=PS(replicas=2, restart_policy=RestartPolicy.FAILURE), worker=Worker(replicas=3, limits=Resources(mem='1Gi')),"
-    " evaluator=Evaluator(replicas=1), run_policy=RunPolicy(clean_pod_policy=CleanPodPolicy.RUNNING))",
+    (
+        "TfJob(chief=Chief(replicas=1, requests=Resources(cpu='1'), image='c:1', "
+        "restart_policy=RestartPolicy.ALWAYS), ps=PS(replicas=2, restart_policy=RestartPolicy.FAILURE), "
+        "worker=Worker(replicas=3, limits=Resources(mem='1Gi')), evaluator=Evaluator(replicas=1), "
+        "run_policy=RunPolicy(clean_pod_policy=CleanPodPolicy.RUNNING))"
+    ),
 ]
 
 
