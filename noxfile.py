@@ -3,7 +3,7 @@
 In: this checkout and a package index. Out: environments under `.nox/`, wheels under `dist/`, and an exit status.
 
 `demo`, `tests`, `types`, `layers` and `fuzz` share one environment, `.nox/shared`, with every package installed in
-editable form; it is made again when what it was made from changes.
+editable form; it and its siblings are made again when what they were made from changes.
 """
 
 from __future__ import annotations
@@ -131,13 +131,15 @@ def build(session: nox.Session) -> None:
         session.run(str(python), "-I", str(smoke), distribution, module, external=True)
 
 
-@nox.session
+@nox.session(python=False)
 def parity(session: nox.Session) -> None:
     """Compare with the newest flytekit, both SDKs in one process."""
     if not any((ROOT / "tests/parity").glob("test_*.py")):
         session.skip("tests/parity holds no tests")
-    session.install(*editable(PACKAGES), *group("parity"))
-    session.run("python", "-m", "pytest", *(session.posargs or ["tests/parity"]))
+    python = environment(session, "parity", sys.executable, tools=("parity",))
+    peers = [requirement for requirement in group("parity") if requirement.startswith("flytekit")]
+    run_in(session, python, "-m", "pip", "install", "--quiet", "--upgrade", *peers)
+    run_in(session, python, "-m", "pytest", *(session.posargs or ["tests/parity"]))
 
 
 @nox.session(python=False)

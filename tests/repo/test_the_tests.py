@@ -27,10 +27,12 @@ def called(node: ast.AST) -> str:
 
 
 def asserts(function: ast.AST) -> bool:
-    """Whether a test states something: an assertion, or a call of something that is named for making one."""
-    return any(
-        isinstance(node, ast.Assert) or (isinstance(node, ast.Call) and called(node).lower().startswith(ASSERTING))
-        for node in ast.walk(function)
+    """Whether a test states something: an assertion, a call named for making one, or a process that must succeed."""
+    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return (
+        any(isinstance(node, ast.Assert) for node in ast.walk(function))
+        or any(called(call).lower().lstrip("_").startswith(ASSERTING) for call in calls)
+        or any(ast.unparse(keyword) == "check=True" for call in calls for keyword in call.keywords)
     )
 
 
