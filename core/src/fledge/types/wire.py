@@ -44,11 +44,13 @@ def _msgspec() -> tuple[Callable[[Plain], bytes], Callable[[bytes], Plain]]:
 
 
 def encode(plain: object) -> bytes:
-    """Plain values as MessagePack. Mismatch for text that is not valid Unicode."""
+    """Plain values as MessagePack. Mismatch for text that is not valid Unicode and for an integer beyond 64 bits."""
     try:
         return _msgspec()[0](plain)
     except UnicodeEncodeError as exc:
         raise Mismatch("text", exc.object, f"not valid Unicode: {exc.reason}") from exc
+    except OverflowError as exc:
+        raise Mismatch("integers of 64 bits", plain, str(exc)) from exc
 
 
 def decode(literal: pb_literals.Literal, expected: object) -> Plain:
