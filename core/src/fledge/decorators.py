@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
@@ -106,7 +107,7 @@ def task(
             fields["cache_version"] = code_version(function, helpers)
         fields["generates_deck"] = bool(options.get("enable_deck"))
         rest["metadata"] = TaskMetadata(**fields)
-        return _task_class(task_config, name)(task_config, function, **rest)
+        return _task_class(task_config, function, name)(task_config, function, **rest)
 
     if isinstance(_task_function, PythonFunctionTask):
         raise DefinitionError(f"{_task_function.name} is a task already. Decorate the plain function, once")
@@ -126,9 +127,11 @@ _METADATA = {
 }
 
 
-def _task_class(config: object, task_name: str) -> type[PythonFunctionTask[Any]]:  # Any: of any config
+def _task_class(
+    config: object, function: Callable[..., Any], task_name: str
+) -> type[PythonFunctionTask[Any]]:  # Any: any function, any config
     if config is None:
-        return PythonFunctionTask
+        return _async_task_class() if inspect.iscoroutinefunction(function) else PythonFunctionTask
     found = FlyteContextManager.current_context().plugins.task_class(type(config))
     if found is None:
         provider = _KNOWN_PROVIDERS.get(type(config).__module__.partition(".")[0], "")
@@ -139,3 +142,9 @@ def _task_class(config: object, task_name: str) -> type[PythonFunctionTask[Any]]
         )
         raise UnknownConfigError(task_name, type(config), hint)
     return cast("type[PythonFunctionTask[Any]]", found)
+
+
+def _async_task_class() -> type[PythonFunctionTask[Any]]:  # Any: of any config
+    from fledge.async_function import AsyncPythonFunctionTask  # noqa: PLC0415 - asyncio costs programs without it a lot
+
+    return AsyncPythonFunctionTask

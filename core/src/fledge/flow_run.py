@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fledge import idl
-from fledge.context import FlyteContextManager
+from fledge.context import ExecutionState, FlyteContextManager
 from fledge.errors import SerializationError, add_note
 from fledge.promise import Promise, VoidPromise
 from fledge.types.paths import literal_at
@@ -46,6 +46,8 @@ def run_graph(
         handler has run by then.
     """
     results: dict[str, Outputs] = {"": dict(inputs)}
+    # A task that runs as a node is a task like any other: what it calls gives values.
+    ctx = ctx.with_(execution_state=ExecutionState(ExecutionState.Mode.LOCAL_TASK_EXECUTION))
     try:
         if workers == 1:
             for node in graph.nodes:
