@@ -1,0 +1,128 @@
+"""With PyTorch (gloo): training, equal results under torchrun, failures in the middle of a collective."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from fledge_distributed.config import Ranks
+from fledge_distributed.errors import RankFailed, RankTimeout
+from fledge_distributed.launcher import launch
+from fledge_distributed.ranks import current_rank
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install torch"
+)
+PRELOAD = ("pytest", "torch", "torch.distributed")
+FOUR = Ranks(nproc=4, preload=PRELOAD, grace_s=1.0)
+PROGRAM = Path(__file__).parent / "programs" / "ddp_program.py"
+
+
+def joined() -> int:
+    import torch.distributed as dist
+
+    dist.init_process_group(current_rank().backend)
+    dist.barrier()
+    return dist.get_rank()
+
+
+def collective() -> None:
+    import torch
+    import torch.distributed as dist
+
+    dist.all_reduce(torch.ones(1))
+
+
+def sums(_: bytes) -> bytes:
+    import torch
+    import torch.distributed as dist
+
+    value = torch.tensor([float(joined() + 1)])
+    dist.all_reduce(value)
+    return str(value.item()).encode()
+
+
+def fails_in_a_collective(payload: bytes) -> bytes:
+    joined()
+    if current_rank().rank == 1:
+        if payload == b"raise":
+            raise ValueError("the cause")
+        if payload == b"exit":
+            sys.exit(3)
+        if payload == b"leave":
+            os._exit(0)
+        os.kill(os.getpid(), int(payload))
+    collective()
+    threading.Event().wait()
+    return b""
+
+
+def hangs_in_a_collective(_: bytes) -> bytes:
+    if joined() == 1:
+        threading.Event().wait()
+    collective()
+    return b""
+
+
+def test_ranks_meet_and_the_caller_never_loads_torch() -> None:
+    before = "torch" in sys.modules
+    assert launch(b"", sums, FOUR) == b"10.0"
+    assert ("torch" in sys.modules) == before
+
+
+def test_simulated_nodes_meet() -> None:
+    assert launch(b"", sums, Ranks(nproc=2, nnodes=2, preload=PRELOAD)) == b"10.0"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT], ids=lambda number: number.name)
+def test_a_rank_killed_in_a_collective_is_blamed(number: signal.Signals) -> None:
+    with pytest.raises(RankFailed) as caught:
+        launch(b"%d" % number, fails_in_a_collective, FOUR)
+    assert (caught.value.rank, caught.value.signal) == (1, number)
+
+
+@pytest.mark.parametrize(("payload", "code"), [(b"exit", 3), (b"leave", 0)])
+def test_a_rank_that_leaves_a_collective_is_blamed(payload: bytes, code: int) -> None:
+    with pytest.raises(RankFailed) as caught:
+        launch(payload, fails_in_a_collective, FOUR)
+    assert (caught.value.rank, caught.value.exitcode) == (1, code)
+
+
+def test_an_exception_in_a_collective_is_the_one_that_is_raised() -> None:
+    with pytest.raises(ValueError, match="the cause") as caught:
+        launch(b"raise", fails_in_a_collective, FOUR)
+    assert caught.value.__notes__[0] == "rank 1 of 4 (local 1, node 0)"
+
+
+def test_a_hang_shows_who_waits_where() -> None:
+    with pytest.raises(RankTimeout) as caught:
+        launch(b"", hangs_in_a_collective, Ranks(nproc=4, preload=PRELOAD, stall_timeout_s=4.0, grace_s=1.0))
+    stacks = caught.value.stacks
+    assert "hangs_in_a_collective" in stacks[1]
+    assert "all_reduce" not in stacks[1]
+    assert all("all_reduce" in stacks[rank] for rank in (0, 2, 3))
+    assert len(str(caught.value).splitlines()) <= 40
+
+
+def test_the_same_program_gives_the_same_losses_here_and_under_torchrun() -> None:
+    commands = {
+        "fledge": [sys.executable, str(PROGRAM)],
+        "torchrun": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(PROGRAM)],
+    }
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    found = {}
+    for name, command in commands.items():
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+        assert done.returncode == 0, done.stderr[-3000:]
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith("LOSSES")]
+        found[name] = ast.literal_eval(line.removeprefix("LOSSES "))
+    assert found["fledge"] == found["torchrun"]
+    assert len(found["fledge"]) == 5
+    assert found["fledge"][-1] < found["fledge"][0]
