@@ -129,7 +129,7 @@ class PythonAutoContainerTask(PythonTask[T]):
 
     def _container(self, settings: SerializationSettings) -> tasks.Container:
         requests = self._requests
-        if requests is None and self._limits is None:
+        if requests in (None, Resources()) and self._limits in (None, Resources()):
             requests = settings.default_resources
         message = idl.tasks.Container(
             image=image_name(self._container_image, settings), args=self.get_command(settings)
