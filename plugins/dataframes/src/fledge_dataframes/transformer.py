@@ -7,7 +7,7 @@ needs pyarrow is loaded when an annotation is read or a frame converted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from fledge import idl
 from fledge.errors import DefinitionError, FledgeError
@@ -16,6 +16,7 @@ from fledge.types.base import TypeTransformer
 from fledge.types.converter import Converter, PlainForm
 from fledge.types.datasets import StructuredDataset
 from fledge.types.hints import unwrap
+from fledge.types.kinds import Annotation, Plain, Value
 from fledge.types.mismatch import Mismatch, from_foreign
 from fledge.types.wire import read_indirect
 
@@ -38,8 +39,6 @@ FRAME_CLASSES = (
 _TAG = "StructuredDataset Transformer"  # the incumbent's, which shows in unions
 _PARQUET = "parquet"
 _MESSAGE = "structured_dataset"  # key in a handle's metadata: the message it was made from
-Annotation = Any  # Any: an annotation may be a class or Annotated[...]
-Value = Any  # Any: a frame of whichever library, or a handle
 
 
 class _DatasetLike(TypeTransformer[Value]):
@@ -105,7 +104,7 @@ class _DatasetLike(TypeTransformer[Value]):
             dataset.metadata.structured_dataset_type.format = plain.get("file_format") or ""
             return self.read(dataset, python_type, declared, registry, storage)
 
-        return PlainForm(pack, unpack, _plain_schema)
+        return PlainForm(pack, unpack, _plain_schema, (cls,), lambda value: isinstance(value, cls))
 
 
 class FrameTransformer(_DatasetLike):
@@ -227,7 +226,7 @@ def _write_frame(value: Value, cls: type, declared: Declared, storage: StorageRo
         raise from_foreign(exc, cls, value, "as an Arrow table") from exc
 
 
-def _plain_schema() -> dict[str, Any]:  # Any: JSON
+def _plain_schema() -> dict[str, Plain]:
     """As the incumbent describes a dataset inside a dataclass."""
     text = {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}
     return {

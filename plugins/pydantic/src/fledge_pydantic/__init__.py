@@ -1,0 +1,5 @@
+"""Pydantic models as values of fledge tasks. There is nothing to import: the plugin is found by its entry point."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
