@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["TypeForm", "TypeRegistry", "TypeTransformer"]
 
 V = TypeVar("V")
-MAX_DEPTH = 32  # protobuf parses about 49 nested lists; deeper messages do not read back
+MAX_DEPTH = 32
+MAX_MESSAGES = 86  # protobuf reads 100 messages inside each other; a list of workflows around a type takes the rest
 
 
 class TypeTransformer(Generic[V]):
@@ -50,6 +51,9 @@ class TypeTransformer(Generic[V]):
 
     is_struct: ClassVar[bool] = False
     """Its parts travel in their plain form (see `PlainForm`), and it must not contain itself."""
+
+    nested_messages: ClassVar[tuple[int, int]] = (2, 4)
+    """How many messages deep it is before its parts: as a literal, and in the JSON schema of a structured value."""
 
     def __init__(self, name: str, python_type: type[V] | str) -> None:
         self.name, self.python_type = name, python_type
@@ -251,14 +255,14 @@ class TypeRegistry:
             UnsupportedTypeError: with the path to the part at fault and the way out.
             ClaimConflictError: two plugins claim a type in it.
         """
-        self._check(python_type, path, (), plain=False)
+        self._check(python_type, path, (), 0, plain=False)
 
-    def _check(self, python_type: Annotation, path: str, outer: tuple[Annotation, ...], plain: bool) -> None:
+    def _check(
+        self, python_type: Annotation, path: str, outer: tuple[Annotation, ...], messages: int, plain: bool
+    ) -> None:
         bare, _ = unwrap(python_type)
         if isinstance(bare, Unresolved):
             return
-        if len(outer) >= MAX_DEPTH:
-            raise UnsupportedTypeError(path, outer[0], f"It is nested deeper than {MAX_DEPTH}. Flatten it")
         transformer, seen = self.find(python_type, path)
         if transformer.is_struct and any(seen == above for above in outer):
             reason = "It contains itself, which has no schema. Refer to the inner one by a key or an index"
@@ -270,8 +274,12 @@ class TypeRegistry:
             reason = way_out(bare)
         if reason:
             raise UnsupportedTypeError(path, python_type, reason)
+        plain = plain or transformer.is_struct
+        messages += transformer.nested_messages[plain]
+        if len(outer) > MAX_DEPTH or messages > MAX_MESSAGES:
+            raise UnsupportedTypeError(path, outer[0], "It is nested too deep to be read back. Flatten it")
         for step, part in transformer.parts(seen):
-            self._check(part, path + step, (*outer, seen), plain or transformer.is_struct)
+            self._check(part, path + step, (*outer, seen), messages, plain)
 
     @staticmethod
     def _has_plain_form(transformer: TypeTransformer[Value]) -> bool:

@@ -7,7 +7,6 @@ through the storage, remote ones keep their URI.
 from __future__ import annotations
 
 import os
-import pickle
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -39,6 +38,7 @@ class HandleTransformer(TypeTransformer[RemoteHandle]):
     """FlyteFile (`directory=False`) or FlyteDirectory, with any format."""
 
     handles_subclasses = True
+    nested_messages = (4, 16)
 
     def __init__(self, name: str, handle: type[RemoteHandle], *, directory: bool) -> None:
         super().__init__(name, handle)
@@ -104,7 +104,7 @@ class HandleTransformer(TypeTransformer[RemoteHandle]):
         if not isinstance(value, self._handle):
             if isinstance(value, RemoteHandle) or not isinstance(value, (str, os.PathLike)):
                 raise Mismatch(python_type, value)
-            handle = self._handle(value)
+            handle = self._make(self._handle, value, None, value)
         if handle.is_remote:
             return handle.uri, handle.metadata
         path = handle.path
@@ -116,6 +116,15 @@ class HandleTransformer(TypeTransformer[RemoteHandle]):
             storage.put(path, target)
             return target, handle.metadata
         return storage.publish(path), handle.metadata
+
+    @staticmethod
+    def _make(
+        handle: type[RemoteHandle], path: str | os.PathLike[str], metadata: dict[str, str] | None, value: object
+    ) -> RemoteHandle:
+        try:
+            return handle(path, metadata=metadata)
+        except (TypeError, ValueError) as exc:  # a path in bytes, or a URI that cannot be taken apart
+            raise Mismatch(handle, value, str(exc)) from exc
 
     def _must_exist(self, path: str, python_type: Annotation, value: object) -> None:
         if not (os.path.isdir(path) if self._directory else os.path.isfile(path)):
@@ -132,7 +141,7 @@ class HandleTransformer(TypeTransformer[RemoteHandle]):
     ) -> RemoteHandle:
         if not uri or "\0" in uri:
             raise Mismatch(python_type, found, "no path in it")
-        made: RemoteHandle = python_type(uri, metadata=metadata if isinstance(metadata, dict) else None)
+        made = self._make(python_type, uri, metadata if isinstance(metadata, dict) else None, found)
         if not made.is_remote:
             self._must_exist(made.path, python_type, found)
         return made.bind(storage)
@@ -156,8 +165,7 @@ class PickleTransformer(TypeTransformer[Value]):
 
     def compile(self, python_type: Annotation, registry: TypeRegistry) -> Converter:
         bare = unwrap(python_type)[0]
-        origin = class_of(bare)
-        expected = origin if isinstance(origin, type) else object
+        expected = _checkable(class_of(bare))
 
         def fill(literal: pb_literals.Literal, value: object, storage: StorageRouter) -> None:
             if not isinstance(value, expected):
@@ -187,11 +195,22 @@ class PickleTransformer(TypeTransformer[Value]):
         )
 
 
+def _checkable(cls: Annotation) -> type:
+    """The class when `isinstance` takes it; object for Any, TypedDict, protocols and what is no class."""
+    try:
+        isinstance(None, cls)
+    except TypeError:
+        return object
+    return cls if isinstance(cls, type) else object
+
+
 @cache
 def _dumps_function() -> Value:
     try:
         import cloudpickle  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - optional
     except ImportError:
+        import pickle  # noqa: PLC0415 - most tasks never pickle
+
         return pickle.dumps
     return cloudpickle.dumps
 
@@ -202,6 +221,8 @@ def _dumps(value: object) -> bytes:
 
 
 def _load(uri: str, literal: pb_literals.Literal, bare: object, expected: type, storage: StorageRouter) -> object:
+    import pickle  # noqa: PLC0415 - most tasks never pickle
+
     data = read_uri(uri, literal, bare, storage)
     try:
         value = pickle.loads(data)  # noqa: S301 - the annotation asks for it

@@ -7,7 +7,7 @@ its plain value, a default factory leaves no trace but the field not being requi
 from __future__ import annotations
 
 import math
-from base64 import encodebytes
+from binascii import b2a_base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -64,7 +64,7 @@ def _described(field: Field, form: PlainForm) -> Schema:
 
 def _as_json(plain: Plain) -> Plain:
     if isinstance(plain, bytes):
-        return encodebytes(plain).decode()
+        return "".join(b2a_base64(plain[start : start + 57]).decode() for start in range(0, len(plain), 57))
     if isinstance(plain, list):
         return [_as_json(item) for item in plain]
     if isinstance(plain, dict):

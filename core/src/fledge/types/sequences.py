@@ -16,7 +16,7 @@ from fledge.types.freeform import convert_dict, copy_free_dict, is_key, key_from
 from fledge.types.hints import unwrap
 from fledge.types.kinds import Annotation, Plain, Value
 from fledge.types.mismatch import Mismatch, key_step
-from fledge.types.wire import fill_msgpack, msgpack_struct_type, read_indirect
+from fledge.types.wire import MSGPACK, decode, fill_msgpack, msgpack_struct_type, read_indirect
 
 if TYPE_CHECKING:
     from fledge.idl import literals as pb_literals
@@ -53,6 +53,8 @@ def unpack_list(item: PlainForm, plain: Iterable[object], storage: StorageRouter
 
 class ListTransformer(TypeTransformer[list[Value]]):
     """list[T]. A bare `list` is refused: nothing says what is in it."""
+
+    nested_messages = (2, 3)
 
     def __init__(self) -> None:
         super().__init__("Typed List", list)
@@ -154,6 +156,8 @@ def _plain_if_all_have(
 class DictTransformer(TypeTransformer[dict[Value, Value]]):
     """dict[str, T] is a Flyte map; with other keys, or as a bare `dict` of free-form data, it is MessagePack."""
 
+    nested_messages = (3, 3)
+
     def __init__(self) -> None:
         super().__init__("Typed Dict", dict)
 
@@ -247,12 +251,14 @@ def compile_struct(
     literal_type: Callable[[], pb_types.LiteralType],
 ) -> Converter:
     """A converter of a type that travels as MessagePack: its plain form packed."""
-    pack = plain.pack
+    pack, unpack = plain.pack, plain.unpack
 
     def fill(literal: pb_literals.Literal, value: object, storage: StorageRouter) -> None:
         fill_msgpack(literal, pack(value, storage))
 
     def read(literal: pb_literals.Literal, storage: StorageRouter) -> object:
+        if literal.scalar.binary.tag == MSGPACK:
+            return unpack(decode(literal, python_type), storage)
         return read_indirect(literal, storage, python_type, read, plain)
 
     return Converter(python_type, literal_type, fill, read, plain=plain, classes=plain.classes, fits=plain.fits)

@@ -38,6 +38,7 @@ class _StructTransformer(TypeForm):
     """Named fields, by a function that lists them."""
 
     is_struct = True
+    nested_messages = (6, 6)
 
     def __init__(self, name: str, fields: Callable[[Annotation], list[Field]]) -> None:
         super().__init__(name)
@@ -72,23 +73,25 @@ def _pack_fields(
     return packed
 
 
+_Step = tuple[str, Callable[..., Value], bool]  # name, unpack, required
+
+
+def _steps(fields: list[Field], forms: Mapping[str, PlainForm]) -> list[_Step]:
+    return [(field.name, forms[field.name].unpack, field.required) for field in fields]
+
+
 def _unpack_fields(
-    plain: Plain,
-    fields: list[Field],
-    forms: Mapping[str, PlainForm],
-    storage: StorageRouter,
-    python_type: Annotation,
-) -> dict[str, Plain]:
+    plain: Plain, steps: list[_Step], storage: StorageRouter, python_type: Annotation
+) -> dict[str, Value]:
     """The fields that are there; one that is required and missing is a Mismatch, unknown ones are left out."""
     if type(plain) is not dict:
         raise Mismatch(python_type, plain)
     values, name = {}, ""
     try:
-        for field in fields:
-            name = field.name
+        for name, unpack, required in steps:
             if name in plain:
-                values[name] = forms[name].unpack(plain[name], storage)
-            elif field.required:
+                values[name] = unpack(plain[name], storage)
+            elif required:
                 raise Mismatch(python_type, plain, f"field {name!r} is missing")  # noqa: TRY301 - its step joins the path below
     except Mismatch as exc:
         raise (exc if exc.value is plain else exc.inside(f".{name}")) from exc.__cause__
@@ -122,6 +125,7 @@ class DataclassTransformer(_StructTransformer):
         fields, forms = self._fields(python_type), self._forms(python_type, registry)
         cls = class_of(python_type)
         packs = [(field.name, forms[field.name].pack) for field in fields]
+        steps = _steps(fields, forms)
         late = [field.name for field in fields if not field.init]
 
         def pack(value: object, storage: StorageRouter) -> object:
@@ -139,11 +143,11 @@ class DataclassTransformer(_StructTransformer):
             return packed
 
         def unpack(plain: object, storage: StorageRouter) -> object:
-            values = _unpack_fields(plain, fields, forms, storage, python_type)
-            after = {name: values.pop(name) for name in late if name in values}
+            values = _unpack_fields(plain, steps, storage, python_type)
+            after = [(name, values.pop(name)) for name in late if name in values] if late else ()
             try:
                 made = cls(**values)
-                for name, value in after.items():
+                for name, value in after:
                     object.__setattr__(made, name, value)
             except Exception as exc:  # a user's __init__ or __post_init__ may raise anything
                 raise Mismatch(python_type, plain, f"{cls.__name__}(...): {type(exc).__name__}: {exc}") from exc
@@ -166,6 +170,7 @@ class TypedDictTransformer(_StructTransformer):
 
     def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         fields, forms = self._fields(python_type), self._forms(python_type, registry)
+        steps = _steps(fields, forms)
         required = {field.name for field in fields if field.required}
 
         def pack(value: object, storage: StorageRouter) -> object:
@@ -178,7 +183,7 @@ class TypedDictTransformer(_StructTransformer):
             return _pack_fields(value, forms, storage)
 
         def unpack(plain: object, storage: StorageRouter) -> object:
-            return _unpack_fields(plain, fields, forms, storage, python_type)
+            return _unpack_fields(plain, steps, storage, python_type)
 
         def fits(value: object) -> bool:
             known = type(value) is dict and required <= value.keys() <= forms.keys()
@@ -205,6 +210,7 @@ class NamedTupleTransformer(_StructTransformer):
 
     def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         fields, forms, cls = self._fields(python_type), self._forms(python_type, registry), class_of(python_type)
+        steps = _steps(fields, forms)
 
         def pack(value: object, storage: StorageRouter) -> object:
             if type(value) is not cls:
@@ -216,7 +222,7 @@ class NamedTupleTransformer(_StructTransformer):
                 raise Mismatch(python_type, plain)
             named = dict(zip(forms, plain, strict=False))
             try:
-                return cls(**_unpack_fields(named, fields, forms, storage, python_type))
+                return cls(**_unpack_fields(named, steps, storage, python_type))
             except Mismatch as exc:
                 raise (Mismatch(python_type, plain, exc.reason) if exc.value is named else exc) from exc.__cause__
 
@@ -233,6 +239,7 @@ class TupleTransformer(TypeTransformer[tuple[Value, ...]]):
     """tuple[A, B] and tuple[A, ...] inside structured values; Flyte itself has no tuples."""
 
     has_literal_form = False
+    nested_messages = (5, 5)
 
     def __init__(self) -> None:
         super().__init__("tuple", tuple)
@@ -295,6 +302,7 @@ class SetTransformer(TypeTransformer[Value]):
     """set[T] or frozenset[T] inside structured values: a sorted list."""
 
     has_literal_form = False
+    nested_messages = (3, 3)
 
     def __init__(self, kind: type) -> None:
         super().__init__(kind.__name__, kind)

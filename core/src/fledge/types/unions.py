@@ -35,6 +35,8 @@ _PRIMITIVES = {"integer": int, "float_value": float, "boolean": bool, "string_va
 class UnionTransformer(TypeForm):
     """`Union[...]`, `Optional[...]` and `X | Y`."""
 
+    nested_messages = (3, 5)
+
     def __init__(self) -> None:
         super().__init__("Typed Union")
 
@@ -98,6 +100,8 @@ class _LiteralUnion:
         self.by_type: dict[bytes, list[int]] = {}
         for index, made in enumerate(self.types):
             self.by_type.setdefault(made.SerializeToString(deterministic=True), []).append(index)
+        self.only_tag = {tag: index for index, tag in enumerate(self.tags) if self.tags.count(tag) == 1}
+        self.reads = [variant.read for variant in self.variants]
         self.alike = {index for group in self.by_type.values() if len(group) > 1 for index in group}
 
     def literal_type(self) -> pb_types.LiteralType:
@@ -129,9 +133,12 @@ class _LiteralUnion:
     # -- reading --------------------------------------------------------------------------------------------------
 
     def read(self, literal: pb_literals.Literal, storage: StorageRouter) -> Value:
+        union = literal.scalar.union
+        index = self.only_tag.get(union.type.structure.tag)
+        if index is not None:  # its own reader tells whether the rest of the type is right
+            return self.reads[index](union.value, storage)
         if literal.scalar.WhichOneof("value") != "union":
             return self._read_bare(literal, storage)
-        union = literal.scalar.union
         found = self.by_type.get(union.type.SerializeToString(deterministic=True))
         if found is None:
             return self._read_first(self._like(union.type), union.value, storage)
@@ -139,7 +146,7 @@ class _LiteralUnion:
             name = literal.metadata[VARIANT_KEY]
             found = [index for index in found if self.names[index] == name] or found
         if len(found) == 1:
-            return self.variants[found[0]].read(union.value, storage)
+            return self.reads[found[0]](union.value, storage)
         return self._read_first(found, union.value, storage)
 
     def _like(self, stored: pb_types.LiteralType) -> list[int]:
@@ -162,7 +169,7 @@ class _LiteralUnion:
     def _read_first(self, order: list[int], literal: pb_literals.Literal, storage: StorageRouter) -> Value:
         for index in order:
             try:
-                return self.variants[index].read(literal, storage)
+                return self.reads[index](literal, storage)
             except Mismatch:
                 continue
         raise Mismatch(self.python_type, literal)
