@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from fledge_distributed.config import Ranks
 from fledge_distributed.errors import RankFailed, RankTimeout
 from fledge_distributed.launcher import launch

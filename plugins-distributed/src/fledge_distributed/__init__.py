@@ -36,6 +36,10 @@ if TYPE_CHECKING:
         Rank,
         current_rank,
     )
+    from fledge_distributed.sharding import (
+        shard_files,
+        shard_rows,
+    )
 
 __all__ = [
     "PS",
@@ -60,6 +64,8 @@ __all__ = [
     "TfJob",
     "Worker",
     "current_rank",
+    "shard_files",
+    "shard_rows",
 ]
 
 _HOMES = {
@@ -67,6 +73,7 @@ _HOMES = {
     "errors": ["LaunchError", "LeaderIgnored", "RankError", "RankFailed", "RankTimeout"],
     "jobs": ["PS", "Chief", "Evaluator", "HorovodJob", "Launcher", "MPIJob", "TfJob"],
     "ranks": ["Rank", "current_rank"],
+    "sharding": ["shard_files", "shard_rows"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
