@@ -403,14 +403,16 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
     ) -> dict[str, Value]:
         given = inputs.literals
         native: dict[str, Value] = {}
+        defaulted = 0
         for name, converter in compiled.inputs.items():
             if name in given:  # reading a missing key of a protobuf map would create it
                 native[name] = converter.to_python(given[name], ctx.storage, f"{self.name}.inputs.{name}")
             elif name in self.python_interface.defaults:
                 native[name] = self.python_interface.defaults[name]
+                defaulted += 1
             else:
                 raise CallError(self.name, f"missing input {name!r}", name)
-        if len(given) > len(native) and compiled.inputs:
+        if len(given) + defaulted > len(native) and compiled.inputs:
             extra = sorted(name for name in given if name not in native)
             raise CallError(self.name, f"inputs {extra} are not declared; it takes {list(compiled.inputs)}", extra[0])
         return native
