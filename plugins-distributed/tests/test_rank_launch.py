@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -205,6 +206,22 @@ def test_lines_are_printed_with_the_rank_and_the_node_when_there_are_several(cap
     assert "[rank 0] out of 0\n" in out
     assert "[node 1 rank 1] out of 1\n" in out
     assert "[node 1 rank 1] err of 1\n" in err
+
+
+def test_files_per_rank_hold_all_lines_and_the_screen_only_those_asked_for(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    config = Ranks(nproc=2, preload=PRELOAD, log_ranks=(1,), log_dir=str(tmp_path / "logs"))
+    launch(b"", writes_lines, config)
+    out, _ = capfd.readouterr()
+    assert "[rank 1] out of 1" in out
+    assert "[rank 0]" not in out
+    for rank in range(2):
+        lines = (tmp_path / "logs" / f"rank-{rank}.log").read_text().splitlines()
+        assert sorted(lines) == sorted([f"out of {rank}", f"err of {rank}", "no line end"])
+    reports = [json.loads(line) for line in (tmp_path / "logs" / "ranks.jsonl").read_text().splitlines()]
+    assert [(one["rank"], one["state"]) for one in reports] == [(0, "returned"), (1, "returned")]
+    assert all(one["seconds"] > 0 and one["peak_mib"] > 1 for one in reports)
 
 
 def writes_much(payload: bytes) -> bytes:

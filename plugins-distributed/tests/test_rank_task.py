@@ -203,6 +203,7 @@ def test_pages_of_the_leader_reach_the_caller() -> None:
     pages = {deck.name: deck.html for deck in params.decks}
     assert pages["mine"] == "<p>rank 0</p>"
     assert "Source Code" in pages
+    assert "<td>returned</td>" in pages["Ranks"]
 
 
 def test_the_environment_of_the_task_is_set_in_the_ranks() -> None:

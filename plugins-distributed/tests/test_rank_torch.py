@@ -112,6 +112,7 @@ def test_a_hang_shows_who_waits_where() -> None:
     assert len(str(caught.value).splitlines()) <= 40
 
 
+@pytest.mark.slow
 def test_the_same_program_gives_the_same_losses_here_and_under_torchrun() -> None:
     commands = {
         "fledge": [sys.executable, str(PROGRAM)],
@@ -120,7 +121,7 @@ def test_the_same_program_gives_the_same_losses_here_and_under_torchrun() -> Non
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     found = {}
     for name, command in commands.items():
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, env=environment)
         assert done.returncode == 0, done.stderr[-3000:]
         (line,) = [line for line in done.stdout.splitlines() if line.startswith("LOSSES")]
         found[name] = ast.literal_eval(line.removeprefix("LOSSES "))

@@ -21,6 +21,7 @@ from fledge_distributed.failures import Failure, Trouble, World, listed, to_erro
 from fledge_distributed.frames import Channel, Frame, Kind
 from fledge_distributed.logs import LineSplitter, OnLog
 from fledge_distributed.ranks import Rank, rank_environment
+from fledge_distributed.reports import RankReport
 from fledge_distributed.stacks import cleaned, timeout_error
 from fledge_distributed.worker import STACKS_END, STACKS_SIGNAL, Exit, Start
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from fledge_distributed.config import Ranks
     from fledge_distributed.supervision import Zygote
 
-__all__ = ["Attempt", "Host", "Outcome", "Plan", "RankReport", "held_port"]
+__all__ = ["Attempt", "Host", "Outcome", "Plan", "held_port", "no_environment"]
 
 _SETTLE_S = 0.25  # from the first failure to the end of the others, so that a death that came first is seen
 _STACKS_S = 2.0  # how long a rank may take to write its stacks
@@ -62,18 +63,6 @@ class Plan:
     on_log: OnLog
     environment: Callable[[Rank, Sequence[str]], Mapping[str, str]] = no_environment
     host: Host | None = None
-
-
-@dataclass(frozen=True)
-class RankReport:
-    """One rank, as data: `state` is returned, ignored, failed or stopped."""
-
-    rank: int
-    node: int
-    state: str
-    seconds: float
-    peak_mib: float
-    headline: str = ""
 
 
 @dataclass

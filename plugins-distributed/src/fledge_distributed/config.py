@@ -44,6 +44,8 @@ class Ranks:
         grace_s: How long a rank has after SIGTERM before SIGKILL.
         max_restarts: How often all ranks are started again after a failure.
         start: "auto" forks from the zygote where that is safe; "zygote" insists on it; "spawn" never forks.
+        log_ranks: Ranks whose lines are shown; None: all.
+        log_dir: Folder for `rank-<n>.log` per rank, and `ranks.jsonl` with what became of each.
     """
 
     nproc: int = 2
@@ -55,6 +57,8 @@ class Ranks:
     grace_s: float = 5.0
     max_restarts: int = 0
     start: Literal["auto", "zygote", "spawn"] = "auto"
+    log_ranks: tuple[int, ...] | None = None
+    log_dir: str | None = None
 
     def __post_init__(self) -> None:
         at_least("nproc", self.nproc, 1)

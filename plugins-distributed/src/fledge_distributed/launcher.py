@@ -12,14 +12,15 @@ import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fledge.errors import IgnoreOutputs
-from fledge_distributed.attempt import Attempt, Host, Outcome, Plan, RankReport, no_environment
+from fledge_distributed.attempt import Attempt, Host, Outcome, Plan, no_environment
 from fledge_distributed.errors import LaunchError, LeaderIgnored
-from fledge_distributed.failures import World
 from fledge_distributed.frames import anonymous_file
-from fledge_distributed.logs import OnLog, prefixed, print_line
+from fledge_distributed.logs import OnLog, RankLogs
+from fledge_distributed.reports import RankReport, write_report
 from fledge_distributed.supervision import Zygote, give_back, lease
 from fledge_distributed.targets import to_target
 from fledge_distributed.worker import Job
@@ -88,18 +89,22 @@ def run_ranks(
     """
     job = Job(to_target(target), payload, tuple(sys.path), tuple(sys.argv), os.getcwd(), collect_all)
     job_fd = anonymous_file(pickle.dumps(job))
-    plan = Plan(config, job_fd, on_log or _print(config), environment, host)
+    logs = RankLogs(config.nproc, config.nnodes, config.log_ranks, config.log_dir)
+    plan = Plan(config, job_fd, on_log or logs.write, environment, host)
     zygote = lease(config.preload, config.start != "spawn")
     try:
         zygote.wait_ready()
         _check_start(zygote, config)
-        outcome = _run_attempts(zygote, plan, watch)
+        with logs:
+            outcome = _run_attempts(zygote, plan, watch)
     except BaseException:  # whatever it was, KeyboardInterrupt too: nothing may stay behind
         zygote.close()
         raise
     finally:
         os.close(job_fd)
     give_back(zygote)
+    if config.log_dir is not None:
+        write_report(Path(config.log_dir, "ranks.jsonl"), outcome.reports)
     if outcome.error is not None:
         raise outcome.error
     return Launched(outcome.values, frozenset(outcome.ignored), tuple(outcome.reports), tuple(outcome.extras))
@@ -124,12 +129,3 @@ def _check_start(zygote: Zygote, config: Ranks) -> None:
     if config.start == "zygote":
         raise LaunchError(f'start="zygote" is not possible: {reason}')
     _log.warning("each rank is a fresh interpreter, which starts slower: %s", reason)
-
-
-def _print(config: Ranks) -> OnLog:
-    world = World(config.nproc, config.nnodes)
-
-    def write(rank: int, stream: str, line: str) -> None:
-        print_line(stream, prefixed(rank, line, rank // world.nproc if world.nnodes > 1 else None))
-
-    return write

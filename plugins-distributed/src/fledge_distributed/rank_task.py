@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fledge import idl
+from fledge.decks import Deck
 from fledge.errors import IgnoreOutputs
 from fledge.function import PythonFunctionTask
 from fledge.settings import SerializationSettings
@@ -27,6 +28,7 @@ from fledge_distributed.errors import RemoteTraceback
 from fledge_distributed.launcher import Launched, leader_ignored, run_ranks
 from fledge_distributed.rank_run import DECKS, NotLeader, address_of, decks_from, run_of
 from fledge_distributed.ranks import Rank, current_rank, enter_rank
+from fledge_distributed.reports import as_html
 
 if TYPE_CHECKING:
     from fledge.context import ExecutionParameters, FlyteContext
@@ -89,7 +91,7 @@ class MultiRankTask(PythonFunctionTask[C]):
         payload = pickle.dumps(run_of(address_of(self, ctx.serialization_settings or _NO_SETTINGS), ctx, inputs))
         with _timestamps(ctx):
             launched = self._launch(ctx, place, payload)
-        _take_decks(ctx, launched)
+        self._take_decks(ctx, launched)
         if place is not None and place.node_rank != 0:
             raise NotLeader(f"the leader is on node 0, this is node {place.node_rank}")
         return self._outputs(ctx, launched)
@@ -140,6 +142,17 @@ class MultiRankTask(PythonFunctionTask[C]):
             raise leader_ignored(launched.ignored, len(launched.reports))
         return idl.literals.LiteralMap()
 
+    def _take_decks(self, ctx: FlyteContext, launched: Launched) -> None:
+        """The leader's pages, and one about the ranks."""
+        params = ctx.user_space_params
+        if params is None:
+            return
+        for _, name, data in launched.extras:
+            if name == DECKS:
+                params.decks.extend(decks_from(data))
+        if self._enable_deck:
+            params.decks.append(Deck("Ranks", as_html(launched.reports)))
+
 
 @contextmanager
 def _timestamps(ctx: FlyteContext) -> Iterator[None]:
@@ -151,11 +164,3 @@ def _timestamps(ctx: FlyteContext) -> Iterator[None]:
         if isinstance(cause, RemoteTraceback) and not ctx.execution_state.is_local_execution():
             exc.__dict__.setdefault("timestamp", cause.at)
         raise
-
-
-def _take_decks(ctx: FlyteContext, launched: Launched) -> None:
-    params = ctx.user_space_params
-    if params is not None:
-        for _, name, data in launched.extras:
-            if name == DECKS:
-                params.decks.extend(decks_from(data))
