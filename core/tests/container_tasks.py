@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
+import subprocess
 import sys
 import threading
 from dataclasses import dataclass
@@ -308,6 +310,9 @@ not_a_resolver = "just text"
 # -- signals -----------------------------------------------------------------------------------------------------------
 
 
+ENDLESS = "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) from n"
+
+
 @task
 def terminated(a: int) -> int:
     """Told to stop in the middle, in a loop that survives every Exception."""
@@ -329,6 +334,31 @@ def told_before_stop(path: str) -> int:
     os.kill(os.getpid(), signal.SIGTERM)
     signal.pause()
     return 0
+
+
+@task
+def told_in_native_code(a: int) -> int:
+    """SQLite neither runs Python's signal handlers nor ends by itself; its `interrupt` works from another thread."""
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    forget = FlyteContextManager.current_context().on_cancel(connection.interrupt)
+    try:
+        with subprocess.Popen(["/bin/sh", "-c", f"sleep 0.1; kill -TERM {os.getpid()}"]):
+            counted = connection.execute(ENDLESS).fetchone()
+    finally:
+        forget()
+        connection.close()
+    return int(counted[0])
+
+
+@task
+def ignores_when_told(a: int) -> int:
+    """A task whose way of ending at SIGTERM is to have no outputs."""
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+    except BaseException as exc:
+        raise IgnoreOutputs from exc
+    return a
 
 
 @task

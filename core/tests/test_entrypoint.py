@@ -459,12 +459,25 @@ def test_sigterm_calls_whoever_asked_to_be_told(container: Container, tmp_path: 
 
 
 @posix
+def test_sigterm_reaches_native_code_through_its_callback(container: Container) -> None:
+    done = container.here("told_in_native_code", {"a": 1})
+    assert told(done) == ("SYSTEM", "RECOVERABLE", "SYSTEM")
+    assert done.error.message.rstrip().endswith("the container was told to stop (SIGTERM)")
+
+
+@posix
+def test_a_killed_container_that_ignores_its_outputs_has_failed(container: Container) -> None:
+    assert told(container.here("ignores_when_told", {"a": 1})) == ("SYSTEM", "RECOVERABLE", "SYSTEM")
+
+
+@posix
 def test_the_previous_handler_is_back_after_a_run(container: Container) -> None:
     import signal
 
     before = signal.getsignal(signal.SIGTERM)
     container.here("add", {"a": 1})
     assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.set_wakeup_fd(-1) == -1
 
 
 def test_a_run_outside_the_main_thread_sets_no_handler(container: Container) -> None:

@@ -25,6 +25,8 @@ __all__ = ["Cancellation", "limit"]
 
 _log = logging.getLogger("fledge.cancellation")
 
+_AGAIN_S = 0.05  # an exception raised inside a destructor, or caught by a bare `except:`, is lost: raise it again
+
 
 class Cancellation:
     """The deadline of one run and what to call when it is cut short.
@@ -45,7 +47,7 @@ class Cancellation:
         self.parent = parent
         self.cancelled = False
         self._callbacks: list[Callable[[], None]] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may come in while this thread holds it
 
     def on_cancel(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` once when the run is cut short, from any thread; at once if it already was.
@@ -54,11 +56,10 @@ class Cancellation:
             The way to take it back.
         """
         with self._lock:
-            if not self.cancelled:
-                self._callbacks.append(callback)
-                return lambda: self._forget(callback)
-        callback()
-        return lambda: None
+            self._callbacks.append(callback)
+        if self.cancelled:
+            self.cancel()
+        return lambda: self._forget(callback)
 
     def _forget(self, callback: Callable[[], None]) -> None:
         with self._lock:
@@ -87,10 +88,10 @@ def limit(cancellation: Cancellation, task_name: str, timeout_s: float) -> Itera
     Raises:
         TaskTimeoutError: The deadline passed before the body ended; what the body raised meanwhile is its cause.
     """
-    main = threading.current_thread() is threading.main_thread()
-    alarm = _main_alarm(cancellation, task_name) if main else _thread_alarm(cancellation, task_name)
+    in_main = threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
+    end = _End(cancellation, task_name)
     try:
-        with alarm:
+        with _main_alarm(end) if in_main else _thread_alarm(end):
             yield
     except _DeadlinePassed:
         raise TaskTimeoutError(task_name, timeout_s) from None
@@ -106,26 +107,48 @@ class _DeadlinePassed(BaseException):
     """Ends the user's code at the deadline; a BaseException so that `except Exception` in it does not swallow it."""
 
 
+class _End:
+    """What happens at a deadline, whoever sees it first: the stack is logged and the callbacks are called, once."""
+
+    def __init__(self, cancellation: Cancellation, task_name: str) -> None:
+        assert cancellation.deadline is not None
+        self.cancellation, self.deadline = cancellation, cancellation.deadline
+        self._task_name = task_name
+        self._is_reported = False
+        self._lock = threading.RLock()  # as in Cancellation
+
+    @property
+    def seconds_left(self) -> float:
+        return max(self.deadline - time.monotonic(), 0)
+
+    def report(self, frame: FrameType | None) -> None:
+        with self._lock:
+            if self._is_reported:
+                return
+            self._is_reported = True
+        stack = "".join(traceback.format_stack(frame)) if frame is not None else ""
+        _log.warning("task %s reached its timeout here:\n%s", self._task_name, stack)
+
+
 @contextmanager
-def _main_alarm(cancellation: Cancellation, task_name: str) -> Iterator[None]:
-    assert cancellation.deadline is not None
+def _main_alarm(end: _End) -> Iterator[None]:
+    """ITIMER_REAL ends Python code; the watcher calls back also while native code keeps signal handlers waiting."""
 
     def on_alarm(signum: int, frame: FrameType | None) -> None:
-        if not cancellation.is_due:
+        if not end.cancellation.is_due:
             if callable(previous_handler):
                 previous_handler(signum, frame)
             return
-        _report(task_name, frame)
-        cancellation.cancel()
+        end.report(frame)
+        end.cancellation.cancel()
         raise _DeadlinePassed
 
     previous_handler = signal.signal(signal.SIGALRM, on_alarm)
     started = time.monotonic()
-    previous_left, previous_interval = signal.setitimer(
-        signal.ITIMER_REAL, max(cancellation.deadline - started, 1e-6), 0.05
-    )  # repeats: an exception raised inside a destructor is lost
+    previous_left, previous_interval = signal.setitimer(signal.ITIMER_REAL, max(end.seconds_left, 1e-6), _AGAIN_S)
     try:
-        yield
+        with _watcher(end, strike=lambda: None):
+            yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous_handler)
@@ -135,33 +158,45 @@ def _main_alarm(cancellation: Cancellation, task_name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _thread_alarm(cancellation: Cancellation, task_name: str) -> Iterator[None]:
-    assert cancellation.deadline is not None
+def _thread_alarm(end: _End) -> Iterator[None]:
+    thread_id = ctypes.c_ulong(threading.get_ident())
+
+    def strike(error: type[BaseException] | None = _DeadlinePassed) -> None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(thread_id, None if error is None else ctypes.py_object(error))
+
+    try:
+        with _watcher(end, strike):
+            yield
+    finally:
+        strike(None)  # one that has not arrived yet
+
+
+@contextmanager
+def _watcher(end: _End, strike: Callable[[], object]) -> Iterator[None]:
+    """A thread that waits for the deadline, then strikes and calls back, and strikes again until the body has ended.
+
+    It strikes before it calls back: what a callback wakes finds the exception waiting.
+    """
     thread_id = threading.get_ident()
+    has_ended = threading.Event()
     lock = threading.Lock()
-    running = True
 
-    def on_alarm() -> None:
-        with lock:
-            if not running:
-                return
-            _report(task_name, sys._current_frames().get(thread_id))  # noqa: SLF001 - the documented way
-            cancellation.cancel()
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), ctypes.py_object(_DeadlinePassed))
+    def watch() -> None:
+        wait_s = end.seconds_left
+        while not has_ended.wait(wait_s):
+            with lock:
+                if has_ended.is_set():
+                    return
+                end.report(sys._current_frames().get(thread_id))  # noqa: SLF001 - the documented way
+                strike()
+            end.cancellation.cancel()
+            wait_s = _AGAIN_S
 
-    timer = threading.Timer(max(cancellation.deadline - time.monotonic(), 0), on_alarm)
-    timer.daemon = True
-    timer.start()
+    thread = threading.Thread(target=watch, name="fledge-deadline", daemon=True)
+    thread.start()
     try:
         yield
     finally:
         with lock:
-            running = False
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), None)  # one that has not arrived yet
-        timer.cancel()
-        timer.join()
-
-
-def _report(task_name: str, frame: FrameType | None) -> None:
-    stack = "".join(traceback.format_stack(frame)) if frame is not None else ""
-    _log.warning("task %s reached its timeout here:\n%s", task_name, stack)
+            has_ended.set()
+        thread.join()

@@ -11,6 +11,7 @@ import faulthandler
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -20,7 +21,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fledge import idl
@@ -50,6 +50,18 @@ class Terminated(BaseException):
 
     Like KeyboardInterrupt no Exception, so that `except Exception` in the task does not swallow it.
     """
+
+    def __init__(self) -> None:
+        super().__init__("the container was told to stop (SIGTERM)")
+
+    @classmethod
+    def after(cls, error: BaseException | None) -> Terminated:
+        """The error itself if it is one; else one with the error as its cause."""
+        if isinstance(error, Terminated):
+            return error
+        made = cls()
+        made.__cause__ = error
+        return made
 
 
 class UnknownOutputError(FledgeError):
@@ -132,6 +144,8 @@ def _run_and_report(ctx: FlyteContext, invocation: Invocation, termination: _Ter
     except BaseException as exc:  # noqa: BLE001 - whatever ended the task goes into error.pb
         error = exc
     termination.disarm()
+    if termination.is_told and files is None:  # whatever came of the interruption, it is not the task's own doing
+        error = Terminated.after(error)
     if error is None and files is None:
         _log.info("the task ignores its outputs: nothing is written")
         return False
@@ -242,34 +256,48 @@ def _write(ctx: FlyteContext, prefix: str, files: Mapping[str, bytes]) -> None:
 class _Termination:
     """SIGTERM cancels the run and ends the task with `Terminated`, once; the previous handler is restored.
 
-    Outside the main thread, where no handler can be set, it does nothing.
+    A handler has to wait while the main thread is in native code. A watcher reads the signal from the wakeup file
+    descriptor meanwhile and calls back whoever can end that code. Outside the main thread, where no handler can be set,
+    nothing is done.
     """
 
     def __init__(self, cancellation: Cancellation) -> None:
         self._cancellation = cancellation
         self._is_armed = threading.current_thread() is threading.main_thread()
-        self._previous: Any = None  # Any: what signal.signal gives back
+        self.is_told = False
 
     def __enter__(self) -> _Termination:  # noqa: PYI034 - Self is in typing from 3.11 on
         if self._is_armed:
             self._previous = signal.signal(signal.SIGTERM, self._on_term)
+            self._reading, self._writing = socket.socketpair()
+            self._writing.setblocking(False)
+            self._previous_fd = signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
+            threading.Thread(target=self._watch, name="fledge-sigterm", daemon=True).start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._previous is not None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if hasattr(self, "_previous"):
             signal.signal(signal.SIGTERM, self._previous)
+            signal.set_wakeup_fd(self._previous_fd)
+            self._writing.close()  # ends the watcher
 
     def disarm(self) -> None:
         """The task has ended: from now on the report is written, which a signal must not cut in half."""
         self._is_armed = False
 
     def _on_term(self, *_: object) -> None:
+        self.is_told = True
         if self._is_armed:
             self._is_armed = False
             self._cancellation.cancel()
-            raise Terminated("the container was told to stop (SIGTERM)")
+            raise Terminated
+
+    def _watch(self) -> None:
+        with self._reading:
+            while received := self._reading.recv(64):
+                if signal.SIGTERM in received:
+                    self.is_told = True
+                    self._cancellation.cancel()
 
 
 # -- command line and environment --------------------------------------------------------------------------------------
