@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 from dataclasses import dataclass
@@ -342,8 +341,8 @@ def told_in_native_code(a: int) -> int:
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     forget = FlyteContextManager.current_context().on_cancel(connection.interrupt)
     try:
-        with subprocess.Popen(["/bin/sh", "-c", f"sleep 0.1; kill -TERM {os.getpid()}"]):
-            counted = connection.execute(ENDLESS).fetchone()
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        counted = connection.execute(ENDLESS).fetchone()
     finally:
         forget()
         connection.close()
