@@ -67,7 +67,11 @@ class AsyncPythonFunctionTask(PythonFunctionTask[T]):
             return super().execute(**kwargs)
         # The callback is scheduled with this thread's context, so the body sees the run it belongs to.
         body = asyncio.run_coroutine_threadsafe(_without_home(self._task_function(**kwargs)), loop)
-        forget = FlyteContextManager.current_context().on_cancel(lambda: bool(body.cancel()) and None)
+
+        def stop() -> None:
+            body.cancel()
+
+        forget = FlyteContextManager.current_context().on_cancel(stop)
         try:
             return body.result()
         finally:

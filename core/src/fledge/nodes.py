@@ -7,7 +7,6 @@ were first used, so that one program always gives the same bytes.
 from __future__ import annotations
 
 import hashlib
-import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ __all__ = ["GLOBAL_INPUT_NODE_ID", "CompilationState", "Entity", "Node", "bindin
 
 GLOBAL_INPUT_NODE_ID = ""
 _MAX_DNS = 63
+_DIGEST = 10
 _METADATA_OVERRIDES = {
     "cache": "cacheable",
     "cache_serialize": "cache_serializable",
@@ -274,20 +274,22 @@ def _from_literal(literal: literals.Literal) -> literals.BindingData:
 
 
 def dns_name(name: str) -> str:
-    """A node id that Kubernetes accepts: lower case, digits and dashes, at most 63 characters.
+    """A node id that Kubernetes accepts: lower case, digits and dashes.
 
-    Source of the rule: `_`, `-` and `.` become dashes (none in front), a capital becomes a dash and its small letter,
-    other characters go; a longer name becomes ten hex digits of its SHA-224 and its tail.
+    Source of the rule: a name of 63 characters or more becomes ten hex digits of its SHA-224, a dash and its last 52
+    characters; then `_`, `-` and `.` become dashes (none in front), a capital becomes its small letter with one dash
+    before it, other characters go; no dash is added behind the 62nd character and none is left at the end.
     """
     if len(name) >= _MAX_DNS:
-        digest = hashlib.sha224(name.encode()).hexdigest()[:10]
-        name = f"{digest}-{name[-(_MAX_DNS - 1 - len(digest) - 1) :]}"
+        digest = hashlib.sha224(name.encode()).hexdigest()[:_DIGEST]
+        name = f"{digest}-{name[-(_MAX_DNS - _DIGEST - 1) :]}"
     out = ""
     for char in name:
+        has_room = out != "" and len(out) < _MAX_DNS - 1
         if char in "_-.":
-            out += "-" if out else ""
-        elif char.isupper():
-            out += f"-{char.lower()}" if out else char.lower()
-        elif re.match(r"[a-z0-9]", char):
+            out += "-" if has_room else ""
+        elif char.islower() or char.isdigit():
             out += char
-    return out.rstrip("-")
+        elif char.isalnum():
+            out += f"-{char.lower()}" if has_room and not out.endswith("-") else char.lower()
+    return out.removesuffix("-")

@@ -1,0 +1,156 @@
+"""async def tasks: values from plain code, awaitables where a loop runs, contexts that never mix."""
+
+# mypy: disable-error-code="comparison-overlap, call-arg, operator, return-value, unused-coroutine"
+# To a type checker an async task always gives an awaitable; plain code gets the value.
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from fledge import current_context, task, workflow
+from fledge.errors import CallError, TaskTimeoutError
+
+
+@task
+async def add(a: int, b: int = 1) -> int:
+    await asyncio.sleep(0)
+    return a + b
+
+
+@task
+async def gathers(a: int) -> int:
+    return sum(await asyncio.gather(*(add(a=a, b=n) for n in range(3)))) + await add(a=a)
+
+
+@task
+def calls_an_async_task(a: int) -> int:
+    return add(a=a) * 2
+
+
+@workflow
+def chain(a: int) -> int:
+    return add(a=calls_an_async_task(a=a))
+
+
+def test_plain_code_gets_the_value() -> None:
+    assert add(a=1) == 2
+    assert gathers(a=1) == 8
+    assert calls_an_async_task(a=1) == 4
+
+
+def test_a_workflow_gets_the_value() -> None:
+    assert chain(a=1) == 5
+
+
+def test_a_coroutine_awaits_the_value() -> None:
+    async def main() -> list[int]:
+        return [await add(a=1), await gathers(a=1), *await asyncio.gather(*(add(a=n) for n in range(20)))]
+
+    assert asyncio.run(main()) == [2, 8, *range(1, 21)]
+
+
+def test_the_body_runs_in_the_callers_loop() -> None:
+    loops: list[object] = []
+
+    @task
+    async def where() -> None:
+        loops.append(asyncio.get_running_loop())
+
+    async def main() -> object:
+        await where()
+        return asyncio.get_running_loop()
+
+    assert asyncio.run(main()) is loops[0]
+
+
+def test_a_wrong_call_is_refused_before_it_is_awaited() -> None:
+    async def main() -> None:
+        with pytest.raises(CallError, match="missing input a"):
+            add()
+
+    asyncio.run(main())
+
+
+def test_the_users_exception_reaches_the_awaiting_code_as_itself() -> None:
+    error = ValueError("mine")
+
+    @task
+    async def fails() -> None:
+        raise error
+
+    async def main() -> None:
+        with pytest.raises(ValueError, match="mine") as caught:
+            await fails()
+        assert caught.value is error
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("in_loop", [True, False])
+def test_a_timeout_ends_a_body_that_awaits_for_ever(in_loop: bool) -> None:
+    cancelled = threading.Event()
+
+    @task(timeout=1)
+    async def stuck() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async def main() -> None:
+        await stuck()
+
+    with pytest.raises(TaskTimeoutError):
+        asyncio.run(main()) if in_loop else stuck()
+    assert cancelled.wait(30)
+
+
+def test_threads_and_coroutines_keep_their_contexts_apart() -> None:
+    """50 threads, each a loop of 50 coroutines, each a task with a nested one: every one sees its own parameters."""
+    seen: list[object] = []
+    failures: list[BaseException] = []
+
+    @task
+    async def inner() -> bool:
+        return current_context() not in seen
+
+    @task
+    async def outer() -> bool:
+        mine = current_context()
+        seen.append(mine)
+        theirs_is_new = await inner()
+        return theirs_is_new and current_context() is mine
+
+    async def many() -> list[bool]:
+        return await asyncio.gather(*(outer() for _ in range(50)))
+
+    def run() -> None:
+        try:
+            assert all(asyncio.run(many()))
+        except BaseException as exc:  # noqa: BLE001 - shown by the test's own thread
+            failures.append(exc)
+
+    threads = [threading.Thread(target=run) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert len({id(params) for params in seen}) == 50 * 50
+
+
+def test_no_thread_is_left() -> None:
+    before = threading.active_count()
+    assert add(a=1) == 2
+
+    async def main() -> None:
+        await asyncio.gather(*(add(a=n) for n in range(10)))
+
+    asyncio.run(main())
+    for thread in threading.enumerate():
+        if thread.name.startswith("fledge-"):
+            thread.join(30)
+    assert threading.active_count() == before
