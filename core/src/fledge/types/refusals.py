@@ -27,6 +27,7 @@ _HINTS = {
     "builtins.complex": "Use a dataclass with two floats",
     "collections.OrderedDict": "Use dict[str, ...]",
     "collections.defaultdict": "Use dict[str, ...]",
+    "os.PathLike": "Use FlyteFile or FlyteDirectory",
     "pathlib.Path": "Use FlyteFile or FlyteDirectory",
     "fledge.types.datasets.StructuredDataset": "pip install fledge-dataframes",
     "typing.TextIO": "Use FlyteFile",

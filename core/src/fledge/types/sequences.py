@@ -220,7 +220,8 @@ class DictTransformer(TypeTransformer[dict[Value, Value]]):
             except Mismatch as exc:
                 raise exc.inside(key_step(key)) from exc.__cause__
             except ValueError as exc:  # protobuf refuses the key
-                raise Mismatch("str key", key, "not valid Unicode: it holds a lone surrogate") from exc
+                reason = "not valid Unicode: it holds a lone surrogate"
+                raise Mismatch("str key", key, reason).inside(key_step(key)) from exc
 
         def read(literal: pb_literals.Literal, storage: StorageRouter) -> object:
             literals = literal.map.literals
