@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,17 +19,17 @@ from pathlib import Path
 import nox
 
 ROOT = Path(__file__).parent
-PACKAGES = ("core", "plugins/dataframes", "plugins-sql", "plugins-distributed")
-DISTRIBUTIONS = {
-    "fledge": "fledge",
-    "fledge-dataframes": "fledge_dataframes",
-    "fledge-sql": "fledge_sql",
-    "fledge-distributed": "fledge_distributed",
-}
+# Every folder with a package of ours in it, the core first; and what each says of itself.
+PACKAGES = tuple(
+    str(file.parent.relative_to(ROOT))
+    for pattern in ("core", "plugins/*", "plugins-*")
+    for file in sorted(ROOT.glob(f"{pattern}/pyproject.toml"))
+)
+PROJECTS = {package: nox.project.load_toml(ROOT / package / "pyproject.toml")["project"] for package in PACKAGES}
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 # Pinned, and always by pip: other installers do not find the CPU build that pip may be configured to find.
 TORCH = "torch==2.13.0"
-CHECKED = ("core", "plugins/dataframes", "plugins-sql", "plugins-distributed", "tests", "benchmarks", "examples")
+CHECKED = (*PACKAGES, "tests", "benchmarks", "examples")
 
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "venv"
@@ -119,16 +120,17 @@ def build(session: nox.Session) -> None:
     if len(files) != 2 * len(PACKAGES):
         session.error(f"expected a wheel and an sdist of each package in {dist}, found {[file.name for file in files]}")
     session.run("twine", "check", "--strict", *map(str, files))
-    for distribution, module in DISTRIBUTIONS.items():
+    for distribution in (project["name"] for project in PROJECTS.values()):
         place = Path(session.create_tmp()) / distribution
         shutil.rmtree(place, ignore_errors=True)
         session.run("python", "-m", "venv", str(place))
         python = bin_folder(place) / "python"
         # Our own wheels come from dist/ only; a fledge on the index would be somebody's.
-        wheels = [str(wheel) for wheel in dist.glob("*.whl") if needs(distribution, wheel)]
+        names = {name.replace("-", "_") for name in ours_for(distribution)}
+        wheels = [str(wheel) for wheel in dist.glob("*.whl") if wheel.name.split("-")[0] in names]
         session.run(str(python), "-m", "pip", "install", "--quiet", *wheels, external=True)
         smoke = ROOT / "tests/repo/smoke_installed.py"
-        session.run(str(python), "-I", str(smoke), distribution, module, external=True)
+        session.run(str(python), "-I", str(smoke), distribution, external=True)
 
 
 @nox.session(python=False)
@@ -240,8 +242,8 @@ def group(name: str) -> list[str]:
     return list(nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), name))
 
 
-def needs(distribution: str, wheel: Path) -> bool:
-    """Whether a wheel of ours belongs to what `distribution` is installed with."""
-    name = wheel.name.split("-")[0].replace("_", "-")
-    needed = {"fledge", distribution} | ({"fledge-dataframes"} if distribution == "fledge-sql" else set())
-    return name in needed
+def ours_for(distribution: str) -> set[str]:
+    """The distributions of ours that one of them is installed with, itself included."""
+    names = {project["name"]: project for project in PROJECTS.values()}
+    needed = {re.split(r"[\s<>=!~;\[(]", line)[0] for line in names[distribution]["dependencies"]} & set(names)
+    return {distribution}.union(*(ours_for(name) for name in needed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,11 +16,15 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Package:
-    """One distribution: its name on an index, the module it installs, and its folder."""
+    """One distribution: its name on an index, and its folder."""
 
     distribution: str
-    module: str
     folder: Path
+
+    @property
+    def module(self) -> str:
+        """The module it installs."""
+        return self.distribution.replace("-", "_")
 
     @property
     def source(self) -> Path:
@@ -36,19 +41,25 @@ class Package:
         return self.distribution
 
 
-PACKAGES = (
-    Package("fledge", "fledge", ROOT / "core"),
-    Package("fledge-dataframes", "fledge_dataframes", ROOT / "plugins/dataframes"),
-    Package("fledge-sql", "fledge_sql", ROOT / "plugins-sql"),
-    Package("fledge-distributed", "fledge_distributed", ROOT / "plugins-distributed"),
-)
-
-
 def tracked_files(*suffixes: str) -> list[Path]:
     """The files that git tracks, of these suffixes or all of them, as they stand in the work tree."""
     told = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     files = [ROOT / name for name in told.split("\0") if name]
     return [file for file in files if file.is_file() and (not suffixes or file.suffix in suffixes)]
+
+
+def packages() -> Iterator[Package]:
+    """Every package of the repository, the core first."""
+    files = [
+        file for file in tracked_files(".toml") if file.name == "pyproject.toml" and ROOT / "tests" not in file.parents
+    ]
+    for file in sorted(files, key=lambda file: (file.parent != ROOT / "core", file)):
+        found = re.search(r'^\[project\]\nname = "([\w-]+)"$', file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        if found:
+            yield Package(found[1], file.parent)
+
+
+PACKAGES = tuple(packages())
 
 
 def python_files() -> list[Path]:

@@ -1,4 +1,4 @@
-"""Try one installed distribution in its environment: `python smoke_installed.py DISTRIBUTION MODULE`.
+"""Try one installed distribution in its environment: `python smoke_installed.py DISTRIBUTION`.
 
 Standard library only: the environment holds nothing else. Prints one line; a failure names what is missing.
 """
@@ -12,8 +12,9 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 
-def main(name: str, module: str) -> None:
+def main(name: str) -> None:
     """Check what an installed package must bring; AssertionError says what it does not."""
+    module = name.replace("-", "_")
     installed = distribution(name)
     files = {str(file) for file in installed.files or ()}
     assert any(file.endswith("licenses/LICENSE") for file in files), f"{name}: no LICENSE among the installed files"

@@ -57,7 +57,7 @@ def test_the_snippet_on_templates_runs(folder: Path) -> None:
 
 
 def test_the_command_line_runs_a_task_and_shows_its_template(folder: Path) -> None:
-    assert run(folder, "fledge", "run", "hello.py:add", "--a", "1", "--b", "41").strip() == "42"
+    assert run(folder, "fledge", "run", "hello.py:add", "--a", "1", "--b", "41").strip() == "o0: 42"
     assert '"hello.add"' in run(folder, "fledge", "template", "hello.py:add")
     assert "fledge-sql" in run(folder, "fledge", "plugins")
 
