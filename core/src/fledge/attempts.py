@@ -47,7 +47,7 @@ def run_attempts(task_name: str, metadata: TaskMetadata, ctx: FlyteContext, atte
     number = 0
     while True:
         number += 1
-        scope = Cancellation(timeout_s, ctx.cancellation)
+        scope = Cancellation(timeout_s, ctx.cancellation, task_name if timeout_s is not None else "")
         run = ctx.with_(cancellation=scope, retries_left=metadata.retries + 1 - number)
         try:
             with limit(scope, task_name, timeout_s) if timeout_s is not None else nullcontext():

@@ -337,7 +337,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
 
     def _is_cut_off(self, ctx: FlyteContext) -> bool:
         """Has the task's own timeout passed? Then whoever enforces it says how the run ended."""
-        return self.metadata.timeout_s is not None and ctx.cancellation.is_due
+        return ctx.cancellation.owner == self.name and ctx.cancellation.is_due
 
     def _dispatch(self, ctx: FlyteContext, input_literal_map: literals.LiteralMap) -> literals.LiteralMap:
         before = ctx.user_space_params

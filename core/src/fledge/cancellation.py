@@ -34,17 +34,19 @@ class Cancellation:
     Attributes:
         deadline: `time.monotonic()` seconds at which the run ends; None: no limit. Never later than the parent's.
         cancelled: The run was told to end.
+        owner: The task whose own timeout the deadline enforces; empty when there is none.
     """
 
-    __slots__ = ("_callbacks", "_lock", "cancelled", "deadline", "parent")
+    __slots__ = ("_callbacks", "_lock", "cancelled", "deadline", "owner", "parent")
 
     deadline: float | None
 
-    def __init__(self, timeout_s: float | None = None, parent: Cancellation | None = None) -> None:
+    def __init__(self, timeout_s: float | None = None, parent: Cancellation | None = None, owner: str = "") -> None:
         own = None if timeout_s is None else time.monotonic() + timeout_s
         outer = parent.deadline if parent is not None else None
         self.deadline = min((one for one in (own, outer) if one is not None), default=None)
         self.parent = parent
+        self.owner = owner
         self.cancelled = False
         self._callbacks: list[Callable[[], None]] = []
         self._lock = threading.RLock()  # a signal handler may come in while this thread holds it
