@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from fledge_distributed.logs import LineSplitter, OnLog
 from fledge_distributed.ranks import Rank, rank_environment
 from fledge_distributed.reports import RankReport
 from fledge_distributed.stacks import cleaned, timeout_error
-from fledge_distributed.worker import STACKS_END, STACKS_SIGNAL, Exit, Start
+from fledge_distributed.worker import STACKS_END, STACKS_SIGNAL, Descriptors, Exit, Start
 
 if TYPE_CHECKING:
     from fledge_distributed.config import Ranks
@@ -86,6 +86,7 @@ class _Rank:
     streams: dict[int, tuple[str, LineSplitter]]
     stacks_fd: int
     started: float
+    pid: int = 0
     stacks: bytearray = field(default_factory=bytearray)
     final: Frame | None = None
     trouble: Trouble | None = None
@@ -130,7 +131,8 @@ class Attempt:
                 self._selector.register(self._wake_in, selectors.EVENT_READ, lambda: self._wake_in.recv(64))
                 self._selector.register(self._zygote.channel, selectors.EVENT_READ, self._on_zygote)
                 self._start_all()
-                while not all(rank.exit for rank in self._ranks.values()):
+                self._start_clocks()
+                while not self._is_over():
                     self._wait()
                 self._zygote.channel.send(Kind.SWEEP, b"")
                 while not self._swept:
@@ -141,7 +143,17 @@ class Attempt:
 
     # -- start ---------------------------------------------------------------------------------------------------------
 
+    def _is_over(self) -> bool:
+        return all(rank.exit for rank in self._ranks.values())
+
     def _start_all(self) -> None:
+        """Start every rank; another kind of launcher does it another way."""
+        for start in self._starts():
+            self._zygote.channel.send(Kind.FORK, start, fds := self._open(start))
+            _close_all(fds[1:])
+
+    def _starts(self) -> Iterator[Start]:
+        """What each rank of this machine is told."""
         config, host = self._config, self._plan.host
         self._ports = [held_port() for _ in range(1 if host is None else 0)]
         wants_addresses = self._plan.environment is not no_environment and host is None
@@ -158,16 +170,16 @@ class Attempt:
                 continue
             variables = rank_environment(place, address, port, run_id, self._restart, config.max_restarts)
             told = self._plan.environment(place, addresses)
-            self._start(Start(place, {**os.environ, **variables, **told}, config.grace_s))
-        if config.timeout_s is not None:
-            self._at(
-                "timeout",
-                config.timeout_s,
-                lambda: self._on_late(f"did not end within timeout_s={config.timeout_s:g} s"),
-            )
+            yield Start(place, {**os.environ, **variables, **told}, config.grace_s)
+
+    def _start_clocks(self) -> None:
+        limit = self._config.timeout_s
+        if limit is not None:
+            self._at("timeout", limit, lambda: self._on_late(f"did not end within timeout_s={limit:g} s"))
         self._rearm_stall()
 
-    def _start(self, start: Start) -> None:
+    def _open(self, start: Start) -> Descriptors:
+        """Our ends of a rank's pipes, registered; its own ends, to be sent and closed (but for the job's)."""
         (out, out_end), (err, err_end), (stacks, stacks_end) = os.pipe(), os.pipe(), os.pipe()
         ours, theirs = socket.socketpair()
         rank = _Rank(
@@ -184,12 +196,7 @@ class Attempt:
             self._selector.register(fd, selectors.EVENT_READ, lambda fd=fd: self._on_stream(rank, fd))
         self._selector.register(stacks, selectors.EVENT_READ, lambda: self._on_stacks(rank))
         self._selector.register(rank.results, selectors.EVENT_READ, lambda: self._on_results(rank))
-        with theirs:
-            self._zygote.channel.send(
-                Kind.FORK, start, [self._plan.job_fd, out_end, err_end, theirs.fileno(), stacks_end]
-            )
-        for fd in (out_end, err_end, stacks_end):
-            os.close(fd)
+        return Descriptors(self._plan.job_fd, out_end, err_end, theirs.detach(), stacks_end)
 
     # -- events --------------------------------------------------------------------------------------------------------
 
@@ -248,6 +255,7 @@ class Attempt:
             self._outcome.extras.append((number, name, data))
             return
         if frame.kind is Kind.STARTED:
+            rank.pid = frame.load()
             return
         rank.final = frame
         if frame.kind is Kind.IGNORED:
@@ -391,6 +399,11 @@ def _failure(rank: _Rank) -> Failure:
         signal=-status if status < 0 else None,
         stack=rank.stack,
     )
+
+
+def _close_all(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def _read(fd: int) -> bytes | None:

@@ -34,6 +34,7 @@ class Kind(enum.IntEnum):
     FORK = 2  # start one rank; descriptors: see worker.Descriptors
     SIGNAL = 3  # (rank, signal number)
     SWEEP = 4  # end everything that the ranks have left behind
+    RUN = 5  # start one command as "rank" -1: (words, environment, grace); descriptors: stdout, stderr
     READY = 10  # preload done; why ranks cannot be forked, or None
     PRELOAD_FAILED = 11
     FORKED = 12  # (rank, process id)
@@ -44,7 +45,8 @@ class Kind(enum.IntEnum):
     VALUE = 21  # the function has returned; the leader's bytes
     IGNORED = 22  # the function raised IgnoreOutputs
     ERROR = 23  # failures.Trouble
-    EXTRA = 24  # named bytes that go along with the result (decks, progress)
+    JOIN = 24  # a rank that another launcher has started asks for its descriptors: (rank, process id)
+    EXTRA = 25  # named bytes that go along with the result (decks, progress)
 
 
 class Frame(NamedTuple):

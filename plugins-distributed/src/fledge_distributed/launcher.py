@@ -77,6 +77,7 @@ def run_ranks(
     watch: Callable[[Attempt], None] = lambda _: None,
     environment: Callable[[Rank, Sequence[str]], Mapping[str, str]] = no_environment,
     host: Host | None = None,
+    attempt_type: type[Attempt] = Attempt,
 ) -> Launched:
     """Like `launch`, with everything that the run gave.
 
@@ -86,6 +87,7 @@ def run_ranks(
         watch: Called with each attempt before it starts; `attempt.wake()` makes it look at its thread's exceptions.
         environment: What each rank is told beside the usual.
         host: Run the ranks of this one node; None: of all nodes.
+        attempt_type: How the ranks are started.
     """
     job = Job(to_target(target), payload, tuple(sys.path), tuple(sys.argv), os.getcwd(), collect_all)
     job_fd = anonymous_file(pickle.dumps(job))
@@ -96,7 +98,7 @@ def run_ranks(
         zygote.wait_ready()
         _check_start(zygote, config)
         with logs:
-            outcome = _run_attempts(zygote, plan, watch)
+            outcome = _run_attempts(zygote, plan, watch, attempt_type)
     except BaseException:  # whatever it was, KeyboardInterrupt too: nothing may stay behind
         zygote.close()
         raise
@@ -110,10 +112,10 @@ def run_ranks(
     return Launched(outcome.values, frozenset(outcome.ignored), tuple(outcome.reports), tuple(outcome.extras))
 
 
-def _run_attempts(zygote: Zygote, plan: Plan, watch: Callable[[Attempt], None]) -> Outcome:
+def _run_attempts(zygote: Zygote, plan: Plan, watch: Callable[[Attempt], None], attempt_type: type[Attempt]) -> Outcome:
     restart = 0
     while True:
-        attempt = Attempt(zygote, plan, restart)
+        attempt = attempt_type(zygote, plan, restart)
         watch(attempt)
         outcome = attempt.run()
         if outcome.error is None or not outcome.may_restart or restart == plan.config.max_restarts:

@@ -26,6 +26,7 @@ from fledge_distributed.cluster import find_place, nodes_of
 from fledge_distributed.config import Config, Ranks
 from fledge_distributed.errors import RemoteTraceback
 from fledge_distributed.launcher import Launched, leader_ignored, run_ranks
+from fledge_distributed.launchers import launcher_of
 from fledge_distributed.rank_run import DECKS, NotLeader, address_of, decks_from, run_of
 from fledge_distributed.ranks import Rank, current_rank, enter_rank
 from fledge_distributed.reports import as_html
@@ -113,8 +114,11 @@ class MultiRankTask(PythonFunctionTask[C]):
         environment: Callable[[Rank, Sequence[str]], Mapping[str, str]]
         environment = getattr(self._config, "environment", no_environment)
         ranks = nodes_of(self._ranks(), os.environ) if host is not None else self._ranks()
+        attempt_type = launcher_of(self._config)
         try:
-            return run_ranks(payload, _RUN, ranks, watch=watch, environment=environment, host=host)
+            return run_ranks(
+                payload, _RUN, ranks, watch=watch, environment=environment, host=host, attempt_type=attempt_type
+            )
         finally:
             for take_back in forget:
                 take_back()

@@ -55,11 +55,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Start:
-    """What makes a rank this rank. `environment` is the whole environment, not an addition."""
+    """What makes a rank this rank.
+
+    `environment` is the whole environment, not an addition, unless `inherit`: another launcher (mpirun) has started the
+    process, whose variables and process group stay.
+    """
 
     rank: Rank
     environment: Mapping[str, str]
     grace_s: float
+    inherit: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ def die_with_parent(parent: int, number: int) -> None:
 
 def _take_place(start: Start, fds: Descriptors, parent: int) -> Channel:
     global _results  # noqa: PLW0603 - one channel per process
-    if os.getsid(0) != os.getpid():
+    if not start.inherit and os.getsid(0) != os.getpid():
         os.setsid()
     die_with_parent(parent, signal.SIGKILL)
     null = os.open(os.devnull, os.O_RDONLY)
@@ -125,7 +130,8 @@ def _take_place(start: Start, fds: Descriptors, parent: int) -> Channel:
     _results = Channel(socket.socket(fileno=fds.results))
     os.register_at_fork(after_in_child=_results.close)  # else children of a dead rank hide its end
     _handle_signals(fds.stacks)
-    os.environ.clear()
+    if not start.inherit:
+        os.environ.clear()
     os.environ.update(start.environment)
     time.tzset()
     enter_rank(start.rank)
@@ -173,6 +179,7 @@ def _work(rank: Rank, job_fd: int, results: Channel) -> int:
         value = _checked(target(job.payload), job.target)
         _flush()
         results.send(Kind.VALUE, value if rank.is_leader or job.collect_all else b"")
+        _finalize_mpi()
         return 0
     except BaseException as error:  # noqa: BLE001 - everything a user's code can do to leave is reported
         if ignores_outputs(error):
@@ -181,6 +188,13 @@ def _work(rank: Rank, job_fd: int, results: Channel) -> int:
         trouble = describe(error)
         results.send(Kind.ERROR, trouble)
         return 1 if trouble.exitcode is None else trouble.exitcode & 0xFF
+
+
+def _finalize_mpi() -> None:
+    """The exit code of mpi4py would do it, which a rank that leaves by `os._exit` does not run."""
+    mpi = sys.modules.get("mpi4py.MPI")
+    if mpi is not None and mpi.Is_initialized() and not mpi.Is_finalized():
+        mpi.Finalize()
 
 
 def _checked(value: object, target: Target) -> bytes:

