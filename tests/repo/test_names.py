@@ -43,7 +43,7 @@ def test_no_module_carries_the_name_of_a_public_object_of_its_package(package: P
 @pytest.mark.parametrize("package", PACKAGES, ids=str)
 def test_the_public_names_of_a_package_are_there_and_listed_by_dir(package: Package) -> None:
     module = importlib.import_module(package.module)
-    assert module.__all__
+    assert isinstance(module.__all__, list)
     assert [name for name in module.__all__ if not hasattr(module, name)] == []
     assert set(module.__all__) <= set(dir(module))
 

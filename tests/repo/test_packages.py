@@ -50,13 +50,9 @@ def test_a_plugin_declares_its_entry_point_and_the_core_without_a_version(packag
 @pytest.mark.parametrize("package", PACKAGES, ids=str)
 def test_a_package_is_known_to_the_tools_of_the_root(package: Package) -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    listed = {
-        key: re.search(rf"^{key} = \[(.*?)\]$", text, flags=re.MULTILINE) for key in ("mypy_path", "root_packages")
-    }
-    assert listed["mypy_path"]
-    assert f'"{(package.folder / "src").relative_to(ROOT).as_posix()}"' in listed["mypy_path"][1].split(", ")
-    assert listed["root_packages"]
-    assert f'"{package.module}"' in listed["root_packages"][1].split(", ")
+    listed = {key: value.split(", ") for key, value in re.findall(r"^(\w+) = \[(.*)\]$", text, flags=re.MULTILINE)}
+    assert f'"{(package.folder / "src").relative_to(ROOT).as_posix()}"' in listed["mypy_path"]
+    assert f'"{package.module}"' in listed["root_packages"]
 
 
 def test_the_core_depends_on_exactly_five_distributions() -> None:
