@@ -44,7 +44,15 @@ class Package:
 def tracked_files(*suffixes: str) -> list[Path]:
     """The files that git tracks, of these suffixes or all of them, as they stand in the work tree."""
     told = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    files = [file for file in tracked_files(".toml") if file.name == "pyproject.toml" and "tests" not in file.parts]
+    files = [ROOT / name for name in told.split("\0") if name]
+    return [file for file in files if file.is_file() and (not suffixes or file.suffix in suffixes)]
+
+
+def packages() -> Iterator[Package]:
+    """Every package of the repository, the core first."""
+    files = [
+        file for file in tracked_files(".toml") if file.name == "pyproject.toml" and ROOT / "tests" not in file.parents
+    ]
     for file in sorted(files, key=lambda file: (file.parent != ROOT / "core", file)):
         found = re.search(r'^\[project\]\nname = "([\w-]+)"$', file.read_text(encoding="utf-8"), flags=re.MULTILINE)
         if found:
