@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TaskMetadata"]
 
+_LONGEST_S = 315_576_000_000  # of protobuf's Duration: 10,000 years
+
 
 @dataclass(frozen=True)
 class TaskMetadata:
@@ -87,11 +89,13 @@ class TaskMetadata:
             return
         if isinstance(timeout, bool) or not isinstance(timeout, (int, timedelta)):
             raise MetadataError("timeout", timeout, "give whole seconds or a datetime.timedelta")
-        if isinstance(timeout, int):
-            timeout = timedelta(seconds=timeout)
-            object.__setattr__(self, "timeout", timeout)
-        if timeout < timedelta(0):
+        seconds = timeout if isinstance(timeout, int) else timeout.total_seconds()
+        if seconds < 0:
             raise MetadataError("timeout", timeout, "must not be negative; None means no limit")
+        if seconds > _LONGEST_S:
+            raise MetadataError("timeout", timeout, f"the longest is {_LONGEST_S} seconds; None means no limit")
+        if isinstance(timeout, int):
+            object.__setattr__(self, "timeout", timedelta(seconds=timeout))
 
     @property
     def timeout_s(self) -> float | None:
