@@ -199,7 +199,7 @@ def test_keys_are_equal_across_processes_and_hash_seeds(tmp_path: Path) -> None:
         "    # a comment\n"
         "    return a\n"
         "ctx = FlyteContextManager.current_context()\n"
-        "inputs = f._input_literals(ctx, {'a': 1, 'd': {'x': 1, 'y': 2, 'z': 3}})\n"
+        "inputs = f.input_literals(ctx, {'a': 1, 'd': {'x': 1, 'y': 2, 'z': 3}})\n"
         "print(cache_key(f.name, f.metadata, f.interface, inputs, ctx.storage).digest)\n"
     )
     found = {

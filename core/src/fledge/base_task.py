@@ -236,7 +236,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             CallError: An argument the interface does not have.
         """
         ctx.plugins.load()
-        inputs = self._input_literals(ctx, kwargs)
+        inputs = self.input_literals(ctx, kwargs)
         outputs = self.run_locally(ctx, inputs)
         names = self.python_interface.outputs
         found = outputs.literals
@@ -246,7 +246,8 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             return VoidPromise(self.name)
         return pack_outputs(self.python_interface, [Promise(name, found[name]) for name in names])
 
-    def _input_literals(self, ctx: FlyteContext, kwargs: Mapping[str, Value]) -> literals.LiteralMap:
+    def input_literals(self, ctx: FlyteContext, kwargs: Mapping[str, Value]) -> literals.LiteralMap:
+        """The inputs of a call as literals. CallError for a name that is no input, TypeConversionError for a value."""
         converters = self._compiled(ctx).inputs
         literal_map = idl.literals.LiteralMap()
         target = literal_map.literals

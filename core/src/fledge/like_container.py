@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,7 +16,7 @@ from fledge import idl
 from fledge.context import FlyteContextManager
 from fledge.decks import DECK_FILE
 from fledge.entrypoint import INPUTS_FILE, OUTPUTS_FILE
-from fledge.errors import FledgeError
+from fledge.errors import FledgeError, TaskTimeoutError
 from fledge.settings import SerializationSettings
 from fledge.storage import LiveStore, materialize
 
@@ -62,6 +64,7 @@ def run_like_container(
     folder: Path,
     settings: SerializationSettings | None = None,
     env: Mapping[str, str] | None = None,
+    timeout_s: float | None = None,
 ) -> ContainerRun:
     """Run the task's own command line with the platform's templates filled in.
 
@@ -71,8 +74,10 @@ def run_like_container(
         folder: Receives inputs.pb, `out/` and `raw/`.
         settings: What the command line is made from; the defaults will do.
         env: Added to this process's environment, over the task's own.
+        timeout_s: Longest run; the process and all it started are killed then.
 
     Raises:
+        TaskTimeoutError: It ran longer.
         FledgeError: The process ended without outputs, error or a clean exit.
     """
     settings = settings or SerializationSettings()
@@ -88,19 +93,37 @@ def run_like_container(
     at = command.index("fledge-execute")
     command = [sys.executable, "-m", "fledge.entrypoint", *command[at + 1 :]]
     python_path = os.pathsep.join(filter(None, [*sys.path, os.environ.get("PYTHONPATH")]))
-    process = subprocess.run(
-        command,
-        env={**os.environ, "PYTHONPATH": python_path, **settings.env, **task.environment, **(env or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**os.environ, "PYTHONPATH": python_path, **settings.env, **task.environment, **(env or {})}
+    process = _finished(command, environment, timeout_s, task.name)
     outputs, error = _read(folder / "out")
     if outputs is None and error is None and process.returncode != 0:
         raise FledgeError(
             f"task {task.name}: the process ended with {process.returncode} and wrote nothing:\n{process.stderr}"
         )
     return ContainerRun(folder, process.returncode, process.stdout, process.stderr, outputs, error)
+
+
+def _finished(
+    command: list[str], env: Mapping[str, str], timeout_s: float | None, task_name: str
+) -> subprocess.CompletedProcess[str]:
+    """Run to the end in a process group of its own; at the timeout, or when we are interrupted, the group is killed."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=env, start_new_session=True, **pipes) as process:  # type: ignore[call-overload] # keywords in a mapping
+        try:
+            stdout, stderr = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired as exc:
+            _kill_group(process.pid)
+            assert timeout_s is not None
+            raise TaskTimeoutError(task_name, timeout_s) from exc
+        except BaseException:
+            _kill_group(process.pid)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _read(out: Path) -> tuple[literals.LiteralMap | None, errors.ErrorDocument | None]:

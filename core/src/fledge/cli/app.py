@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from fledge._version import __version__
+from fledge.cli.cache_command import cache_command
 from fledge.cli.doctor_command import doctor_command
 from fledge.cli.inspect_commands import explain_command, plugins_command, template_command
 from fledge.cli.new_plugin_command import new_plugin_command
@@ -31,7 +32,15 @@ def app() -> None:
     """Write a task, run it for real on your own machine, ship the identical thing to Flyte."""
 
 
-for command in (run_command, template_command, explain_command, plugins_command, doctor_command, new_plugin_command):
+for command in (
+    run_command,
+    template_command,
+    explain_command,
+    plugins_command,
+    doctor_command,
+    new_plugin_command,
+    cache_command,
+):
     app.add_command(command)
 
 

@@ -12,10 +12,13 @@ import click
 from fledge import idl
 from fledge.cli.targets import load_target
 from fledge.context import FlyteContextManager
+from fledge.flow import PythonFunctionWorkflow
 from fledge.serialize import explain, task_spec, task_template
+from fledge.serialize_flow import workflow_spec, workflow_template
 from fledge.settings import Image, ImageConfig, SerializationSettings
 
 if TYPE_CHECKING:
+    from fledge.cli.targets import Target
     from fledge.hooks.manager import PluginManager
 
 __all__ = ["canonical_json", "explain_command", "plugins_command", "template_command"]
@@ -45,14 +48,12 @@ def canonical_json(message: Any) -> str:  # Any: some protobuf message
 @click.command("template")
 @click.argument("target", metavar="MODULE_OR_FILE:TASK")
 @click.option("--format", "form", type=click.Choice(["json", "text", "binpb"]), default="json", show_default=True)
-@click.option("--spec", is_flag=True, help="The TaskSpec, which has the description as well.")
+@click.option("--spec", is_flag=True, help="The whole spec, with the description.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
 @_settings_options
 def template_command(target: str, form: str, spec: bool, out: Path | None, **settings: str) -> None:
-    """Show the TaskTemplate that Flyte would see."""
-    task = load_target(target)
-    make = task_spec if spec else task_template
-    message = make(task, _settings(**settings))
+    """Show the TaskTemplate (of a workflow: the WorkflowTemplate) that Flyte would see."""
+    message = _message(load_target(target), _settings(**settings), spec=spec)
     if form == "binpb":
         data = idl.deterministic_bytes(message)
     else:
@@ -63,13 +64,22 @@ def template_command(target: str, form: str, spec: bool, out: Path | None, **set
         sys.stdout.buffer.write(data)
 
 
+def _message(target: Target, settings: SerializationSettings, *, spec: bool) -> Any:  # Any: some protobuf message
+    if isinstance(target, PythonFunctionWorkflow):
+        return workflow_spec(target, settings) if spec else workflow_template(target, settings)
+    return task_spec(target, settings) if spec else task_template(target, settings)
+
+
 @click.command("explain")
 @click.argument("target", metavar="MODULE_OR_FILE:TASK")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @_settings_options
 def explain_command(target: str, as_json: bool, **settings: str) -> None:
     """Show for every field of the template who set it: the task or a plugin."""
-    explanation = explain(load_target(target), _settings(**settings))
+    found = load_target(target)
+    if isinstance(found, PythonFunctionWorkflow):
+        raise click.UsageError(f"{target} is a workflow; explain shows tasks")
+    explanation = explain(found, _settings(**settings))
     if as_json:
         click.echo(
             json.dumps({"task": explanation.task_name, "origins": dict(explanation.origins)}, sort_keys=True, indent=2)

@@ -16,17 +16,37 @@ import click
 
 from fledge import idl
 from fledge.docstrings import Docstring
-from fledge.errors import FledgeError, type_name
+from fledge.errors import FledgeError, nearest, type_name
 from fledge.promise import Promise
+from fledge.types.mismatch import Mismatch
 
 if TYPE_CHECKING:
-    from fledge.base_task import PythonTask
     from fledge.context import FlyteContext
 
-__all__ = ["input_options", "parse_value"]
+if TYPE_CHECKING:
+    from fledge.cli.targets import Target
+
+__all__ = ["TOOL_OPTIONS", "input_options", "json_inputs", "output_json", "parse_value"]
 
 
-def input_options(task: PythonTask[Any], ctx: FlyteContext) -> list[click.Option]:  # Any: of any config
+def TOOL_OPTIONS() -> list[click.Option]:  # noqa: N802 - a table that click wants new each time
+    """The options of `fledge run` itself."""
+    path = click.Path(dir_okay=False, path_type=Path)
+    return [
+        click.Option(
+            ["--like-container", "like_container"],
+            is_flag=True,
+            help="Run in a fresh process, from inputs.pb to outputs.pb, as the cluster does; keep the files.",
+        ),
+        click.Option(["--isolate"], is_flag=True, help="Run in a fresh process, killed at the task's timeout."),
+        click.Option(["--inputs", "inputs_file"], type=path, help="Inputs from a .json or .pb file."),
+        click.Option(["--output", "output_file"], type=path, help="Write the outputs to a .json or .pb file."),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print the outputs as JSON."),
+        click.Option(["--pdb", "use_pdb"], is_flag=True, help="Open the debugger where the task failed."),
+    ]
+
+
+def input_options(task: Target, ctx: FlyteContext, *, all_required: bool = True) -> list[click.Option]:
     """One `--name` per input, with its type, default and docstring; required when there is no default."""
     interface = task.python_interface
     texts = (interface.docstring or Docstring()).inputs
@@ -38,7 +58,7 @@ def input_options(task: PythonTask[Any], ctx: FlyteContext) -> list[click.Option
         options.append(
             click.Option(
                 [*names, name],
-                required=not has_default,
+                required=not has_default and all_required,
                 help=f"{texts.get(name, '')} {shown}".strip(),
                 metavar=_metavar(python_type),
                 callback=_callback(python_type, ctx),
@@ -53,7 +73,7 @@ def _callback(python_type: Any, ctx: FlyteContext) -> Any:  # Any: annotations; 
             return None
         try:
             return parse_value(text, python_type, ctx)
-        except (ValueError, FledgeError, KeyError) as exc:
+        except (ValueError, FledgeError, KeyError, Mismatch) as exc:
             raise click.BadParameter(f"{text!r} is not {_shown(python_type)}: {exc}", param=parameter) from exc
 
     return convert
@@ -89,6 +109,47 @@ def parse_value(text: str, python_type: Any, ctx: FlyteContext) -> object:  # An
     if converter.plain is None:
         raise ValueError("this type cannot be given on the command line; use --inputs FILE.pb")
     return converter.plain.unpack(json.loads(text), ctx.storage)
+
+
+def json_inputs(target: Target, data: bytes, ctx: FlyteContext, where: str) -> dict[str, Any]:  # Any: as declared
+    """Inputs from a JSON object: structured values in their JSON form; dates, files and tables as text.
+
+    Raises:
+        click.UsageError: Not an object, an unknown name, or a value that does not fit; names file and input.
+    """
+    try:
+        found = json.loads(data)
+    except ValueError as exc:
+        raise click.UsageError(f"{where}: not JSON: {exc}") from exc
+    types = target.python_interface.inputs
+    if not isinstance(found, dict):
+        raise click.UsageError(f"{where}: an object with the inputs by name is needed, not {type(found).__name__}")
+    values = {}
+    for name, value in found.items():
+        if name not in types:
+            raise click.UsageError(f"{where}: no input is called {name!r}{nearest(name, types)}")
+        try:
+            values[name] = _from_json(value, types[name], ctx)
+        except (ValueError, FledgeError, KeyError, Mismatch) as exc:
+            raise click.UsageError(f"{where}: {name}: {value!r} is not {_shown(types[name])}: {exc}") from exc
+    return values
+
+
+def _from_json(value: Any, python_type: Any, ctx: FlyteContext) -> object:  # Any: JSON; annotations
+    plain = ctx.registry.converter(python_type).plain
+    if plain is not None and not isinstance(value, str):
+        return plain.unpack(value, ctx.storage)
+    return parse_value(value if isinstance(value, str) else json.dumps(value), python_type, ctx)
+
+
+def output_json(target: Target, values: Mapping[str, Any], ctx: FlyteContext) -> str:  # Any: as the task declares
+    """The outputs by name as JSON; a value without a JSON form (a file, a table) as its path or text."""
+    converters = target.python_interface.compile(ctx.registry).outputs
+    shown = {}
+    for name, value in values.items():
+        plain = converters[name].plain
+        shown[name] = plain.pack(value, ctx.storage) if plain is not None else str(value)
+    return json.dumps(shown, indent=2, ensure_ascii=False, default=str)
 
 
 def _bool(text: str) -> bool:

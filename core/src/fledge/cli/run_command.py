@@ -1,105 +1,180 @@
-"""`fledge run MODULE_OR_FILE:TASK --input value ...`: run a task here, or in a fresh process as a container would."""
+"""`fledge run MODULE_OR_FILE:TASK --input value ...`: run a task or workflow here, or as a container would."""
 
 from __future__ import annotations
 
+import os
+import pdb  # noqa: T100 - the debugger is the purpose of --pdb
+import shutil
 import sys
 import tempfile
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fledge import idl
-from fledge.cli.options import input_options
+from fledge.cli.options import TOOL_OPTIONS, input_options, json_inputs, output_json
 from fledge.cli.targets import load_target
 from fledge.container import PythonAutoContainerTask
-from fledge.context import FlyteContextManager
+from fledge.context import FlyteContext, FlyteContextManager
 from fledge.like_container import run_like_container
+from fledge.promise import Promise
+from fledge.storage import LiveStore, materialize
 
 if TYPE_CHECKING:
-    from fledge.base_task import PythonTask
+    from fledge.cli.targets import Target
 
 __all__ = ["run_command"]
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """What belongs to the command and not to the task."""
+
+    like_container: bool = False
+    isolate: bool = False
+    use_pdb: bool = False
+    as_json: bool = False
+    inputs_file: Path | None = None
+    output_file: Path | None = None
+
+
 @click.command(
     "run",
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
-    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
 )
-@click.argument("target", required=False, metavar="MODULE_OR_FILE:TASK")
+@click.argument("target", metavar="MODULE_OR_FILE:TASK")
 @click.pass_context
-def run_command(ctx: click.Context, target: str | None) -> None:
-    """Run a task on this machine: fledge run hello.py:add --a 1 --b 2.
+def run_command(ctx: click.Context, /, target: str, **options: Any) -> None:  # Any: a type per option
+    r"""Run a task or workflow on this machine.
 
-    `fledge run TARGET --help` lists the task's inputs. `--like-container` runs it in a fresh process, from inputs.pb to
-    outputs.pb, as the cluster does.
+    \b
+      fledge run hello.py:add --a 1 --b 2
+      fledge run hello.py:add --help            the inputs of this task
+      fledge run --like-container hello.py:add --a 1
+
+    Options of this command stand before the target; behind it they work too, unless an input has the same name.
     """
-    if target is None or target in ("-h", "--help"):
-        click.echo(_usage())
-        return
-    task = load_target(target)
+    found = load_target(target)
     context = FlyteContextManager.current_context()
     context.plugins.load()
+    before = {name: value for name, value in options.items() if value}
+    from_file = "inputs_file" in before or any(one.partition("=")[0] == "--inputs" for one in ctx.args)
+    own = input_options(found, context, all_required=not from_file)
+    taken = {name for option in own for name in option.opts}
+    extra = [option for option in TOOL_OPTIONS() if not taken & set(option.opts)]
+    names = {option.name for option in extra}
+
+    def run(**values: Any) -> None:  # Any: a type per option
+        tool = {**{name: value for name, value in values.items() if name in names and value}, **before}
+        _run(found, {name: value for name, value in values.items() if name not in names}, RunOptions(**tool))
+
+    docstring = found.python_interface.docstring
     command = click.Command(
-        task.name,
-        params=[
-            *input_options(task, context),
-            click.Option(
-                ["--like-container", "like_container"],
-                is_flag=True,
-                help="Run in a fresh process, from inputs.pb to outputs.pb.",
-            ),
-        ],
-        callback=lambda like_container, **inputs: _run(task, inputs, like_container=like_container),
-        help=task.python_interface.docstring.short_description if task.python_interface.docstring else None,
+        found.name,
+        params=[*own, *extra],
+        callback=run,
+        help=docstring.short_description if docstring else None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     command.main(args=ctx.args, prog_name=f"fledge run {target}", standalone_mode=False)
 
 
-def _usage() -> str:
-    return (
-        "Usage: fledge run MODULE_OR_FILE:TASK [--like-container] [--INPUT VALUE]...\n\n"
-        "  Run a task on this machine, e.g. fledge run hello.py:add --a 1 --b 2\n\n"
-        "  fledge run TARGET --help lists the task's inputs."
-    )
+run_command.params.extend(TOOL_OPTIONS())
 
 
-def _run(task: PythonTask[Any], inputs: dict[str, Any], *, like_container: bool) -> None:  # Any: as the task declares
-    defaults = task.python_interface.defaults
+def _run(target: Target, inputs: dict[str, Any], options: RunOptions) -> None:  # Any: as the task declares
+    defaults = target.python_interface.defaults
     given = {name: value for name, value in inputs.items() if value is not None or name not in defaults}
-    values = _in_container(task, given) if like_container else _outputs(task, task(**given))
+    context = FlyteContextManager.current_context()
+    if options.inputs_file is not None:
+        given = {
+            **_read_inputs(target, options.inputs_file, context),
+            **{k: v for k, v in given.items() if v is not None},
+        }
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    lasting = context.with_(storage=context.storage.with_(raw_prefix=os.path.join(os.getcwd(), "runs", stamp)))
+    with FlyteContextManager.with_context(lasting):
+        if options.like_container or options.isolate:
+            values = _in_fresh_process(target, given, keep=options.like_container)
+        else:
+            values = _here(target, given, use_pdb=options.use_pdb)
+        _show(target, values, options)
+
+
+def _here(target: Target, inputs: dict[str, Any], *, use_pdb: bool) -> dict[str, Any]:  # Any: as the task declares
+    try:
+        result = target(**inputs)
+    except Exception as exc:
+        if use_pdb:
+            pdb.post_mortem(exc.__traceback__)
+        raise
+    names = list(target.python_interface.outputs)
+    is_packed = len(names) > 1 or target.python_interface.output_tuple_name is not None
+    return dict(zip(names, result if is_packed else (result,), strict=True)) if names else {}
+
+
+def _in_fresh_process(target: Target, inputs: dict[str, Any], *, keep: bool) -> dict[str, Any]:
+    """Any: as the task declares."""
+    if not isinstance(target, PythonAutoContainerTask):
+        raise click.UsageError(f"{target.name} is a {type(target).__name__}, which no container runs")
+    folder = Path(tempfile.mkdtemp(prefix="fledge-container-"))
+    try:
+        done = run_like_container(target, inputs, folder, timeout_s=target.metadata.timeout_s)
+        click.echo(done.stdout, nl=False)
+        if keep:
+            click.echo(f"files: {folder}", err=True)
+        if done.error is not None:
+            click.echo(done.stderr, nl=False, err=True)
+            error = done.error.error
+            click.echo(f"error.pb: {error.code}", err=True)
+            sys.exit(1 if error.origin == idl.execution.ExecutionError.ErrorKind.USER else 3)
+        if done.outputs is None:
+            click.echo("the task ignored its outputs: nothing was written", err=True)
+            return {}
+        return _read_outputs(target, done.outputs)
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_outputs(target: Target, outputs: Any) -> dict[str, Any]:  # Any: a LiteralMap; as the task declares
+    context = FlyteContextManager.current_context()
+    converters = target.python_interface.compile(context.registry).outputs
+    return {
+        name: converter.to_python(outputs.literals[name], context.storage, f"outputs.{name}")
+        for name, converter in converters.items()
+    }
+
+
+def _read_inputs(target: Target, path: Path, context: FlyteContext) -> dict[str, Any]:  # Any: as the task declares
+    data = context.storage.read(str(path))
+    if path.suffix != ".pb":
+        return json_inputs(target, data, context, str(path))
+    literal_map = idl.literals.LiteralMap.FromString(data)
+    return {name: Promise(name, literal) for name, literal in literal_map.literals.items()}
+
+
+def _show(target: Target, values: dict[str, Any], options: RunOptions) -> None:  # Any: as the task declares
+    context = FlyteContextManager.current_context()
+    if options.output_file is not None and options.output_file.suffix == ".pb":
+        context.storage.write(str(options.output_file), _outputs_bytes(target, values, context))
+    elif options.output_file is not None:
+        context.storage.write(str(options.output_file), output_json(target, values, context).encode())
+    if options.as_json:
+        click.echo(output_json(target, values, context))
+        return
     for name, value in values.items():
         click.echo(f"{name}: {value!r}" if not isinstance(value, str) else f"{name}: {value}")
 
 
-def _outputs(task: PythonTask[Any], result: Any) -> dict[str, Any]:  # Any: as the task declares
-    names = list(task.python_interface.outputs)
-    if not names:
-        return {}
-    is_packed = len(names) > 1 or task.python_interface.output_tuple_name is not None
-    return dict(zip(names, result if is_packed else (result,), strict=True))
-
-
-def _in_container(task: PythonTask[Any], inputs: dict[str, Any]) -> dict[str, Any]:  # Any: as the task declares
-    if not isinstance(task, PythonAutoContainerTask):
-        raise click.UsageError(f"{task.name} is a {type(task).__name__}, which no container runs")
-    folder = Path(tempfile.mkdtemp(prefix="fledge-container-"))
-    done = run_like_container(task, inputs, folder)
-    click.echo(done.stdout, nl=False)
-    click.echo(f"files: {folder}", err=True)
-    if done.error is not None:
-        click.echo(done.stderr, nl=False, err=True)
-        error = done.error.error
-        click.echo(f"error.pb: {error.code}", err=True)
-        sys.exit(1 if error.origin == idl.execution.ExecutionError.ErrorKind.USER else 3)
-    if done.outputs is None:
-        click.echo("the task ignored its outputs: nothing was written", err=True)
-        return {}
-    context = FlyteContextManager.current_context()
-    converters = task.python_interface.compile(context.registry).outputs
-    return {
-        name: converter.to_python(done.outputs.literals[name], context.storage, f"outputs.{name}")
-        for name, converter in converters.items()
-    }
+def _outputs_bytes(target: Target, values: dict[str, Any], context: FlyteContext) -> bytes:
+    """Any: as the task declares."""
+    storage = context.storage.with_(live=LiveStore())
+    converters = target.python_interface.compile(context.registry).outputs
+    literal_map = idl.literals.LiteralMap()
+    for name, value in values.items():
+        literal_map.literals[name].CopyFrom(converters[name].to_literal(value, storage, f"outputs.{name}"))
+    return idl.deterministic_bytes(materialize(literal_map, storage))

@@ -7,17 +7,21 @@ import os
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import click
 
 from fledge.base_task import PythonTask, Task
 from fledge.errors import TaskLoadError, nearest
+from fledge.flow import PythonFunctionWorkflow
 from fledge.resolver import load_object
 
-__all__ = ["load_target"]
+__all__ = ["Target", "load_target"]
+
+Target = PythonTask[Any] | PythonFunctionWorkflow  # Any: of any config
 
 
-def load_target(target: str) -> PythonTask[object]:
+def load_target(target: str) -> Target:
     """Import the module or file and return the task. The working directory counts as part of the Python path.
 
     Raises:
@@ -31,10 +35,10 @@ def load_target(target: str) -> PythonTask[object]:
     try:
         found = load_object(module.__name__, name)
     except TaskLoadError as exc:
-        tasks = sorted(key for key, value in vars(module).items() if isinstance(value, Task))
+        tasks = sorted(key for key, value in vars(module).items() if isinstance(value, (Task, PythonFunctionWorkflow)))
         listed = f"Its tasks: {', '.join(tasks)}" if tasks else "It has no tasks"
         raise click.UsageError(f"{place} has no task {name!r}{nearest(name, tasks)}. {listed}") from exc
-    if not isinstance(found, PythonTask):
+    if not isinstance(found, (PythonTask, PythonFunctionWorkflow)):
         raise click.UsageError(f"{target} is a {type(found).__name__}, not a task. Decorate the function with @task")
     return found
 

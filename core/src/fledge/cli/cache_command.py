@@ -1,0 +1,92 @@
+"""`fledge cache list|prune|explain`: what the local result cache holds, and what makes up a call's key."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fledge.base_task import PythonTask
+from fledge.cache import ResultCache, Uncacheable, cache_key
+from fledge.cli.options import input_options
+from fledge.cli.targets import load_target
+from fledge.context import FlyteContextManager
+from fledge.settings import LocalConfig
+from fledge.storage import LiveStore
+
+if TYPE_CHECKING:
+    from fledge.cli.targets import Target
+
+__all__ = ["cache_command"]
+
+_DAY_S = 86_400
+
+
+def _cache() -> ResultCache:
+    return ResultCache(LocalConfig.from_env().cache_dir)
+
+
+@click.group("cache")
+def cache_command() -> None:
+    """Look into the local result cache (FLEDGE_CACHE_DIR, else XDG_CACHE_HOME, else ~/.cache)."""
+
+
+@cache_command.command("list")
+def list_command() -> None:
+    """List the entries, newest first: key, size with data, time of writing."""
+    cache = _cache()
+    entries = cache.entries()
+    for digest, size, written in entries:
+        moment = datetime.fromtimestamp(written, timezone.utc).isoformat(timespec="seconds")
+        click.echo(f"{digest[:16]}  {size:>12,} bytes  {moment}")
+    click.echo(f"{len(entries)} entries, {sum(size for _, size, _ in entries):,} bytes in {cache.folder}")
+
+
+@cache_command.command("prune")
+@click.option("--older-than-days", "days", type=float, default=30.0, show_default=True, help="Age of the last write.")
+def prune_command(days: float) -> None:
+    """Remove old entries with their data."""
+    click.echo(f"{_cache().prune(days * _DAY_S, time.time())} entries removed")
+
+
+@cache_command.command(
+    "explain",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
+)
+@click.argument("target", metavar="MODULE_OR_FILE:TASK")
+@click.pass_context
+def explain_command(ctx: click.Context, target: str) -> None:
+    """Say what makes up the key of a call, and whether it would be a hit: fledge cache explain hello.py:add --a 1."""
+    found = load_target(target)
+    context = FlyteContextManager.current_context()
+    context.plugins.load()
+    command = click.Command(
+        found.name, params=list(input_options(found, context)), callback=lambda **v: _explain(found, v)
+    )
+    command.main(args=ctx.args, prog_name=f"fledge cache explain {target}", standalone_mode=False)
+
+
+def _explain(target: Target, inputs: dict[str, Any]) -> None:  # Any: as the task declares
+    if not isinstance(target, PythonTask):
+        raise click.UsageError(f"{target.name} is a workflow; its tasks are cached one by one")
+    metadata = target.metadata
+    if not metadata.cache:
+        click.echo(f"{target.name} is not cached: write @task(cache=True)")
+        return
+    context = FlyteContextManager.current_context()
+    defaults = target.python_interface.defaults
+    given = {name: value for name, value in inputs.items() if value is not None or name not in defaults}
+    bound = target.python_interface.bind(target.name, (), given)
+    run = context.with_(storage=context.storage.with_(live=LiveStore()))
+    try:
+        key = cache_key(target.name, metadata, target.interface, target.input_literals(run, bound), run.storage)
+    except Uncacheable as exc:
+        click.echo(f"{target.name} would run without the cache: {exc}")
+        return
+    for part, text in key.parts.items():
+        click.echo(f"{part:<20} {text}")
+    for name in metadata.cache_ignore_input_vars:
+        click.echo(f"{f'input {name}':<20} ignored")
+    click.echo(f"{'key':<20} {key.digest}\n{'hit':<20} {'yes' if _cache().read(key) is not None else 'no'}")
