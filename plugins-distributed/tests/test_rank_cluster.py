@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -153,6 +155,38 @@ def test_another_rank_of_torchrun_ignores_its_outputs(monkeypatch: pytest.Monkey
     set_all(monkeypatch, TORCHRUN)
     with pytest.raises(IgnoreOutputs, match="rank 5 is not the leader"):
         place()
+
+
+def raises_once(folder: str) -> str:
+    """Fails at the first start; torch's agent starts it again."""
+    here = current_rank()
+    marker = Path(folder, "failed")
+    if not marker.exists():
+        marker.touch()
+        raise ValueError("at the first start")
+    return f"{here.rank} of {here.world_size} after {os.environ['TORCHELASTIC_RESTART_COUNT']}"
+
+
+AGENT = {"rdzv_configs": {"last_call_timeout": 1, "join_timeout": 60}, "nnodes": "1:2"}
+restarted = task(task_config=Elastic(**AGENT, max_restarts=1))(raises_once)  # type: ignore[arg-type]  # options by name
+
+
+@task(task_config=Elastic(**AGENT))  # type: ignore[arg-type]  # options by name
+def fails_under_the_agent() -> int:
+    raise ValueError("under the agent")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install torch")
+@pytest.mark.filterwarnings("ignore")  # torch warns about its own defaults
+def test_a_range_of_nodes_is_left_to_torchs_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with held_port() as holder:
+        endpoint = f"127.0.0.1:{holder.getsockname()[1]}"
+    set_all(monkeypatch, {"PET_NNODES": "1:2", "PET_RDZV_ENDPOINT": endpoint})
+    assert restarted(folder=str(tmp_path)) == "0 of 1 after 1"
+    with pytest.raises(ValueError, match="under the agent") as caught:
+        fails_under_the_agent()
+    assert caught.value.__notes__[0] == "rank 0 of 1 (local 0, node 0)"
 
 
 def test_each_node_runs_its_ranks_and_only_node_0_has_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

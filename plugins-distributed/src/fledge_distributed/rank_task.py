@@ -23,12 +23,13 @@ from fledge.settings import SerializationSettings
 from fledge.storage import materialize
 from fledge_distributed.attempt import Host, no_environment
 from fledge_distributed.cluster import find_place, nodes_of
-from fledge_distributed.config import Config, Ranks
+from fledge_distributed.config import Config, Elastic, Ranks
+from fledge_distributed.elastic import agent_place, run_agent
 from fledge_distributed.errors import RemoteTraceback
 from fledge_distributed.launcher import Launched, leader_ignored, run_ranks
 from fledge_distributed.launchers import launcher_of
 from fledge_distributed.rank_run import DECKS, NotLeader, address_of, decks_from, run_of
-from fledge_distributed.ranks import Rank, current_rank, enter_rank
+from fledge_distributed.ranks import Rank, current_rank, enter_rank, inside_rank
 from fledge_distributed.reports import as_html
 
 if TYPE_CHECKING:
@@ -90,7 +91,10 @@ class MultiRankTask(PythonFunctionTask[C]):
             return self._as_rank(ctx, place, input_literal_map)
         inputs = idl.deterministic_bytes(materialize(input_literal_map, ctx.storage))
         payload = pickle.dumps(run_of(address_of(self, ctx.serialization_settings or _NO_SETTINGS), ctx, inputs))
+        agent = agent_place(os.environ) if isinstance(self._config, Elastic) and not inside_rank() else None
         with _timestamps(ctx):
+            if agent is not None and isinstance(self._config, Elastic):
+                return self._as_agent(run_agent(self._config, agent, payload))
             launched = self._launch(ctx, place, payload)
         self._take_decks(ctx, launched)
         if place is not None and place.node_rank != 0:
@@ -136,6 +140,11 @@ class MultiRankTask(PythonFunctionTask[C]):
             return super().dispatch_execute(ctx.with_(rank=rank.rank), inputs)
         finally:
             enter_rank(before)
+
+    def _as_agent(self, outputs: bytes | None) -> literals.LiteralMap:
+        if outputs is None:
+            raise NotLeader("the leader is on another node, or ignores its outputs")
+        return idl.literals.LiteralMap.FromString(outputs)
 
     def _outputs(self, ctx: FlyteContext, launched: Launched) -> literals.LiteralMap:
         if 0 not in launched.ignored:
