@@ -105,6 +105,8 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         Task.__init__(self, task_type, name, None, **kwargs)
         TrackedInstance.__init__(self)
         self._python_interface = interface if interface is not None else Interface()
+        if interface is not None:
+            self._metadata.check_inputs(name, interface.inputs)
         self._task_config = task_config
         self._environment = dict(environment or {})
         if disable_deck is not None:

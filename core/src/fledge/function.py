@@ -94,6 +94,7 @@ class PythonFunctionTask(PythonAutoContainerTask[T]):
         if not _is_supported(interface, ctx, self.name):
             ctx.plugins.load()  # a plugin may bring the type
             interface.check(ctx.registry, self.name)
+        self._metadata.check_inputs(self.name, interface.inputs)
         self._lazy_interface = interface
 
     def execute(self, **kwargs: Value) -> Value:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from fledge import idl
 from fledge._version import __version__
-from fledge.errors import MetadataError
+from fledge.errors import MetadataError, nearest
 
 if TYPE_CHECKING:
     from fledge.idl import literals, tasks
@@ -96,6 +96,14 @@ class TaskMetadata:
             raise MetadataError("timeout", timeout, f"the longest is {_LONGEST_S} seconds; None means no limit")
         if isinstance(timeout, int):
             object.__setattr__(self, "timeout", timedelta(seconds=timeout))
+
+    def check_inputs(self, task_name: str, inputs: Iterable[str]) -> None:
+        """MetadataError when an input that is not to count for the cache does not exist."""
+        known = list(inputs)
+        for name in self.cache_ignore_input_vars:
+            if name not in known:
+                reason = f"task {task_name} has no input {name!r}{nearest(name, known)}"
+                raise MetadataError("cache_ignore_input_vars", self.cache_ignore_input_vars, reason)
 
     @property
     def timeout_s(self) -> float | None:
