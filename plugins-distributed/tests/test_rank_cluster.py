@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fledge import task
+from fledge import idl, task
 from fledge.context import ExecutionState, FlyteContext, FlyteContextManager
 from fledge.errors import IgnoreOutputs
 from fledge_distributed import (
@@ -194,7 +194,8 @@ def test_each_node_runs_its_ranks_and_only_node_0_has_outputs(tmp_path: Path, mo
         endpoint = f"127.0.0.1:{holder.getsockname()[1]}"
     set_all(monkeypatch, PET | {"PET_RDZV_ENDPOINT": endpoint})
     ctx = in_container()
-    inputs = writes_place._input_literals(ctx, {"folder": str(tmp_path)})
+    inputs = idl.literals.LiteralMap()
+    inputs.literals["folder"].scalar.primitive.string_value = str(tmp_path)
     with pytest.raises(IgnoreOutputs, match="this is node 1"):
         writes_place.dispatch_execute(ctx, inputs)
     monkeypatch.setenv("PET_NODE_RANK", "0")
