@@ -1,7 +1,9 @@
-"""Types and values that both SDKs know, for comparing what they write. Used by make_golden.py and test_golden_flytekit.py.
+"""Types and values that both SDKs know, for comparing what they write: see make_golden.py and test_types_golden.py.
 
 In: an SDK's own names. Out: rows (id, annotation, value).
 """
+
+# ruff: noqa: UP007, UP045 - the spellings with Optional and Union are part of what is tested
 
 from __future__ import annotations
 
@@ -163,7 +165,9 @@ UTC = timezone.utc
 AT = datetime(2024, 2, 29, 12, 30, 15, 123456, tzinfo=UTC)
 
 
-def programs(flyte_file: Any, flyte_directory: Any, hash_method: Callable[..., Any]) -> list[Program]:  # Any: classes of an SDK
+def programs(
+    flyte_file: Any, flyte_directory: Any, hash_method: Callable[..., Any]
+) -> list[Program]:  # Any: classes of an SDK
     """All rows, for one SDK's FlyteFile, FlyteDirectory and HashMethod."""
 
     @dataclass
@@ -190,7 +194,7 @@ def programs(flyte_file: Any, flyte_directory: Any, hash_method: Callable[..., A
         ("date", date, date(2024, 2, 29)),
         ("date-old", date, date(1900, 1, 1)),
         ("datetime", datetime, AT),
-        ("datetime-naive", datetime, datetime(2024, 2, 29, 12, 30)),
+        ("datetime-naive", datetime, datetime(2024, 2, 29, 12, 30)),  # noqa: DTZ001 - naive on purpose
         ("datetime-zone", datetime, datetime(2024, 2, 29, 12, tzinfo=timezone(timedelta(hours=2)))),
         ("datetime-old", datetime, datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC)),
         ("datetime-late", datetime, datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)),
@@ -205,7 +209,7 @@ def programs(flyte_file: Any, flyte_directory: Any, hash_method: Callable[..., A
         ("newtype", UserId, None),
         ("annotated", Annotated[int, "metadata"], 3),
         ("annotated-hash", hashed, "abc"),
-        ("list-annotated-hash", list[hashed], ["abc"]),  # type: ignore[valid-type]  # made at run time
+        ("list-annotated-hash", list[hashed], ["abc"]),
         ("list-int", list[int], [3, 0, -1]),
         ("list-empty", list[str], []),
         ("list-list-float", list[list[float]], [[1.5], []]),
@@ -240,8 +244,13 @@ def programs(flyte_file: Any, flyte_directory: Any, hash_method: Callable[..., A
             "containers",
             Containers,
             Containers(
-                (1, "a"), (1, 2, 3), {"name": "o", "count": 2}, {1: "x"},
-                {date(2024, 1, 1): [1]}, {Color.RED: 1}, {"any": [1, None]},
+                (1, "a"),
+                (1, 2, 3),
+                {"name": "o", "count": 2},
+                {1: "x"},
+                {date(2024, 1, 1): [1]},
+                {Color.RED: 1},
+                {"any": [1, None]},
             ),
         ),
         ("choices", Choices, Choices("text", "slow", 42, [Row(1.0), None], Size.L, 2.5)),

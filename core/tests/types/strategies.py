@@ -1,13 +1,15 @@
 """Hypothesis strategies for (annotation, value) pairs of every supported type, nested to a few levels."""
 
+# ruff: noqa: UP007, UP045 - the spellings with Optional and Union are part of what is tested
+
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from dataclasses import dataclass, field, make_dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from typing import Any, Generic, Literal, NamedTuple, TypedDict, TypeVar, Union
+from types import GenericAlias
+from typing import Any, Generic, Literal, NamedTuple, Optional, TypedDict, TypeVar, Union
 from uuid import UUID
 
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ __all__ = ["Color", "Leaf", "Left", "Number", "Pair", "Right", "same", "typed_va
 
 T = TypeVar("T")
 Strategy = st.SearchStrategy[Any]  # Any: values of the type beside it
+Typed = tuple[Any, Strategy]  # Any: an annotation
 
 
 class Color(enum.Enum):
@@ -75,6 +78,10 @@ class Options(TypedDict, total=False):
     deep: dict[int, Leaf]
 
 
+def _zone(minutes: int) -> tzinfo:
+    return timezone(timedelta(minutes=minutes))
+
+
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 INT = st.integers(-(2**63), 2**63 - 1)
 FLOAT = st.floats()
@@ -83,7 +90,7 @@ AWARE = st.datetimes(timezones=st.just(timezone.utc))
 ANY_ZONE = st.datetimes(
     min_value=datetime(1, 1, 2),  # noqa: DTZ001 - the zone is drawn
     max_value=datetime(9999, 12, 30),  # noqa: DTZ001 - the zone is drawn
-    timezones=st.none() | st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes))),
+    timezones=st.one_of(st.none(), st.integers(-1439, 1439).map(_zone)),
 )
 SPAN = st.timedeltas(timedelta(seconds=-(10**11)), timedelta(seconds=10**11))
 DECIMAL = st.decimals(allow_nan=False)
@@ -91,7 +98,7 @@ LEAF = st.builds(Leaf, INT, TEXT)
 DERIVED = st.builds(Derived, ANY_ZONE, SPAN, st.sampled_from(Color), st.none() | st.sampled_from(Number), DECIMAL)
 OPTIONS = st.fixed_dictionaries({}, optional={"name": TEXT, "deep": st.dictionaries(INT, LEAF, max_size=2)})
 
-SCALARS: list[tuple[Any, Strategy]] = [  # Any: annotations
+SCALARS: list[Typed] = [
     (int, INT),
     (float, FLOAT),
     (str, TEXT),
@@ -106,7 +113,7 @@ SCALARS: list[tuple[Any, Strategy]] = [  # Any: annotations
     (time, st.times()),
     (Color, st.sampled_from(Color)),
     (Number, st.sampled_from(Number)),
-    (Literal["a", 1, True, None], st.sampled_from(["a", 1, True, None])),
+    (Optional[Literal["a", 1, True]], st.sampled_from(["a", 1, True, None])),
     (Leaf, LEAF),
     (Derived, DERIVED),
     (Box[int], st.builds(Box, INT)),
@@ -118,7 +125,7 @@ SCALARS: list[tuple[Any, Strategy]] = [  # Any: annotations
     (Union[date, datetime, str], DATE | AWARE | TEXT),
     (Union[list[int], list[float], list[str]], st.lists(INT) | st.lists(FLOAT) | st.lists(TEXT)),
 ]
-KEYS: list[tuple[Any, Strategy]] = [  # Any: annotations
+KEYS: list[Typed] = [
     (str, TEXT),
     (int, INT),
     (float, st.floats(allow_nan=False)),
@@ -134,36 +141,40 @@ def _free() -> Strategy:
     return st.dictionaries(TEXT | INT, inner, max_size=3)
 
 
-def _list_of(item: tuple[Any, Strategy]) -> tuple[Any, Strategy]:  # Any: annotations
-    return list[item[0]], st.lists(item[1], max_size=3)  # type: ignore[name-defined]  # made at run time
+def _list_of(item: Typed) -> Typed:
+    return GenericAlias(list, (item[0],)), st.lists(item[1], max_size=3)
 
 
-def _dict_of(item: tuple[Any, Strategy], key: tuple[Any, Strategy]) -> tuple[Any, Strategy]:  # Any: annotations
-    return dict[key[0], item[0]], st.dictionaries(key[1], item[1], max_size=3)  # type: ignore[name-defined]  # made at run time
+def _dict_of(item: Typed, key: Typed) -> Typed:
+    return GenericAlias(dict, (key[0], item[0])), st.dictionaries(key[1], item[1], max_size=3)
 
 
-def _optional_of(item: tuple[Any, Strategy]) -> tuple[Any, Strategy]:  # Any: annotations
-    return Union[item[0], None], st.none() | item[1]  # noqa: UP007 - made at run time
+def _optional_of(item: Typed) -> Typed:
+    return Union[item[0], None], st.none() | item[1]
 
 
-def _dataclass_of(items: list[tuple[Any, Strategy]]) -> tuple[Any, Strategy]:  # Any: annotations
+def _pair_with(item: Typed) -> Typed:
+    return _dataclass_of([(GenericAlias(tuple, (item[0], int)), st.tuples(item[1], INT))])
+
+
+def _many_of(item: Typed) -> Typed:
+    return _dataclass_of([(GenericAlias(tuple, (item[0], ...)), st.lists(item[1], max_size=3).map(tuple))])
+
+
+def _dataclass_of(items: list[Typed]) -> Typed:
     names = [f"f{index}" for index in range(len(items))]
     made = make_dataclass("Made", [(name, kind) for name, (kind, _) in zip(names, items, strict=True)])
     return made, st.builds(made, **{name: values for name, (_, values) in zip(names, items, strict=True)})
 
 
-def _inside(item: tuple[Any, Strategy], shape: Callable[..., Any]) -> tuple[Any, Strategy]:  # Any: annotations
-    return _dataclass_of([(shape(item[0]), item[1])])
-
-
-def _deeper(inner: st.SearchStrategy[tuple[Any, Strategy]]) -> st.SearchStrategy[tuple[Any, Strategy]]:  # Any: as above
+def _deeper(inner: st.SearchStrategy[Typed]) -> st.SearchStrategy[Typed]:
     return st.one_of(
         inner.map(_list_of),
         st.builds(_dict_of, inner, st.sampled_from(KEYS)),
         inner.map(_optional_of),
         st.lists(inner, min_size=1, max_size=3).map(_dataclass_of),
-        inner.map(lambda item: _dataclass_of([(tuple[item[0], int], st.tuples(item[1], INT))])),
-        inner.map(lambda item: _dataclass_of([(tuple[item[0], ...], st.lists(item[1], max_size=3).map(tuple))])),
+        inner.map(_pair_with),
+        inner.map(_many_of),
     )
 
 
@@ -179,7 +190,7 @@ def same(left: Any, right: Any) -> bool:  # Any: values of any type
     if type(left) is not type(right):
         return False
     if isinstance(left, float):
-        return left.hex() == right.hex()
+        return bool(left.hex() == right.hex())
     if isinstance(left, (list, tuple)):
         return len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, dict):

@@ -1,4 +1,6 @@
-"""The forms a value may arrive in: MessagePack attributes, old Structs, offloaded literals; unions; guesses; imports."""
+"""Forms a value may arrive in: MessagePack attributes, old Structs, offloaded literals; unions; guesses; imports."""
+
+# ruff: noqa: UP007, UP045 - the spellings with Optional and Union are part of what is tested
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import enum
 import subprocess
 import sys
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Literal, Optional, Union
@@ -92,7 +94,8 @@ def test_old_structs_are_read_with_their_numbers_and_keys_as_declared() -> None:
     )
     expected = Old([Row(3, 2.0)], {1: "one"}, datetime(2024, 2, 29, 12, tzinfo=timezone.utc), 7, 2)
     assert same(REGISTRY.to_python(literal, Old, STORAGE), expected)
-    literal.scalar.generic["rows"][0]["number"] = 3.5
+    row = literal.scalar.generic.fields["rows"].list_value.values[0].struct_value
+    row.update({"number": 3.5})
     with pytest.raises(TypeConversionError, match=r"rows\[0\]\.number: expected int, got float 3.5"):
         REGISTRY.to_python(literal, Old, STORAGE)
 
@@ -114,7 +117,10 @@ def test_offloaded_literals_are_fetched(tmp_path: Path) -> None:
         literal = idl.literals.Literal()
         literal.offloaded_metadata.uri = str(path)
         assert REGISTRY.to_python(literal, annotation, STORAGE) == value
-    path.write_bytes(literal.SerializeToString())  # it points to itself
+    path = tmp_path / "itself.pb"
+    literal = idl.literals.Literal()
+    literal.offloaded_metadata.uri = str(path)
+    path.write_bytes(literal.SerializeToString())
     with pytest.raises(TypeConversionError, match="offloaded"):
         REGISTRY.to_python(literal, int, STORAGE)
     path.write_bytes(b"\xff\xff")
@@ -127,12 +133,14 @@ def test_offloaded_literals_are_fetched(tmp_path: Path) -> None:
 
 def test_two_dataclasses_of_one_shape_keep_apart_even_with_one_name() -> None:
     def twin(module: str) -> Any:  # Any: a class
-        made = dataclass(type("Twin", (), {"__annotations__": {"x": int}, "__module__": module, "__qualname__": "Twin"}))
+        made = make_dataclass("Twin", [("x", int)])
+        made.__module__ = module
         return made
 
     first, second = twin("one"), twin("two")
-    for annotation in (Union[first, second], Union[Left, Right]):
-        for cls in annotation.__args__:
+    for pair in ((first, second), (Left, Right)):
+        for cls in pair:
+            annotation: Any = Union[pair]
             literal = REGISTRY.to_literal(cls(1), annotation, STORAGE)
             assert type(REGISTRY.to_python(literal, annotation, STORAGE)) is cls
     plain = REGISTRY.to_literal(Left(1), Union[Left, Right], STORAGE)
@@ -206,7 +214,7 @@ def test_a_stored_variant_that_is_not_declared_is_refused() -> None:
         REGISTRY.to_python(literal, Union[int, str], STORAGE)
 
 
-# -- guesses -------------------------------------------------------------------------------------------------------------
+# -- guesses -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -221,7 +229,7 @@ def test_a_stored_variant_that_is_not_declared_is_refused() -> None:
         (Color, Literal["red"]),
         (Literal[1, 2], Literal[1, 2]),
         (Row, dict),
-        (FlyteFile["csv"], FlyteFile["csv"]),
+        (FlyteFile[Literal["csv"]], FlyteFile[Literal["csv"]]),
         (FlyteDirectory, FlyteDirectory),
     ],
     ids=str,
@@ -240,17 +248,17 @@ def test_guesses_of_other_types() -> None:
     REGISTRY.check(REGISTRY.guess_python_type(made))
 
 
-# -- imports -------------------------------------------------------------------------------------------------------------
+# -- imports -----------------------------------------------------------------------------------------------------------
 
 
 def test_importing_and_checking_loads_nothing_heavy() -> None:
     source = """
         import sys
-        from typing import Optional
+        from typing import Literal, Optional
         from fledge.types import FlyteFile, builtin_registry
         registry = builtin_registry()
         registry.check(dict[str, list[Optional[int]]], "task.inputs.x")
-        registry.check(FlyteFile["csv"], "task.inputs.x")
+        registry.check(FlyteFile[Literal["csv"]], "task.inputs.x")
         heavy = ("google.protobuf", "flyteidl", "msgspec", "numpy", "pandas", "sqlite3", "asyncio", "dataclasses",
                  "inspect", "decimal", "pickle", "click", "pluggy")
         print([name for name in heavy if name in sys.modules])

@@ -1,5 +1,7 @@
 """Annotations as users write them: strings, forward references, new syntax, names that come later."""
 
+# ruff: noqa: UP007, UP045 - the spellings with Optional and Union are part of what is tested
+
 from __future__ import annotations
 
 import subprocess
@@ -54,7 +56,7 @@ class Both(Box[list[T]], Generic[T]):
 
 class Keys(TypedDict):
     needed: int
-    maybe: NotRequired[str]  # noqa: F821 - not in this Python's typing; see below
+    maybe: NotRequired[str]
 
 
 if sys.version_info >= (3, 11):
@@ -133,7 +135,7 @@ class DefinedLater:
     ids=str,
 )
 def test_generic_new_and_old_spellings_convert(annotation: Any, value: object) -> None:
-    def function(a: annotation) -> None:  # type: ignore[valid-type]  # made at run time
+    def function(a: annotation) -> None:
         raise NotImplementedError(a)
 
     function.__annotations__["a"] = annotation
@@ -190,16 +192,16 @@ def test_type_statements_convert() -> None:
 
 def test_unwrap_gives_all_metadata_innermost_first() -> None:
     nested = Annotated[Annotated[int, "inner"], "outer"]
-    assert unwrap(Annotated[NewType("N", nested), "last"]) == (int, ("inner", "outer", "last"))  # type: ignore[valid-newtype]  # on purpose
+    assert unwrap(Annotated[NewType("N", nested), "last"]) == (int, ("inner", "outer", "last"))
     assert unwrap(None) == (type(None), ())
     unresolved, _ = unwrap(ForwardRef("Nope"))
     assert isinstance(unresolved, Unresolved)
 
 
 def test_keys_tell_apart_what_equality_does_not() -> None:
-    assert Union[int, str] == Union[str, int]  # noqa: UP007 - which is why
+    assert Union[int, str] == Union[str, int]
     assert annotation_key(Union[int, str]) != annotation_key(Union[str, int])
-    assert annotation_key(list[Union[int, str]]) != annotation_key(list[Union[str, int]])  # type: ignore[misc]  # as above
+    assert annotation_key(list[Union[int, str]]) != annotation_key(list[Union[str, int]])
     assert annotation_key(int | None) == annotation_key(int | None)
     assert hash(annotation_key(Annotated[int, {"not": "hashable"}]))
 

@@ -1,5 +1,7 @@
 """Whatever bytes arrive as a literal, reading them gives a value of the type or a TypeConversionError, nothing else."""
 
+# ruff: noqa: UP007 - the spellings with Optional and Union are part of what is tested
+
 from __future__ import annotations
 
 import random
@@ -51,19 +53,19 @@ ANNOTATIONS: list[Any] = [  # Any: annotations
     dict,
     list[Leaf | None],
     FlyteFile,
-    FlyteFile["csv"],
+    FlyteFile[Literal["csv"]],
     FlyteDirectory,
     Annotated[int, Pickled],
 ]
-RELAXED = settings(max_examples=1500, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=2000, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def _read_all(literal: idl.literals.Literal) -> None:
     for annotation in ANNOTATIONS:
         try:
             REGISTRY.to_python(literal, annotation, STORAGE)
-        except (TypeConversionError, StorageError) as exc:  # StorageError: a URI out of nothing leads nowhere
-            assert str(exc)
+        except (TypeConversionError, StorageError):  # StorageError: a URI out of nothing leads nowhere
+            continue
 
 
 @RELAXED
@@ -90,8 +92,8 @@ def test_damaged_messages_are_read_or_refused(case: tuple[Any, Any], chance: ran
         _read_all(literal)
         try:
             REGISTRY.to_python(literal, case[0], STORAGE)
-        except (TypeConversionError, StorageError) as exc:
-            assert str(exc)
+        except (TypeConversionError, StorageError):
+            continue
 
 
 def _packed(data: bytes) -> idl.literals.Literal:
@@ -106,9 +108,17 @@ def test_random_messagepack_bytes_are_read_or_refused(data: bytes) -> None:
     _read_all(_packed(data))
 
 
-KEYS = st.sampled_from(["number", "text", "value", "note", "name", "deep", "path", "metadata", "content", "at", "span", "a"])
+KEYS = st.sampled_from(
+    ["number", "text", "value", "note", "name", "deep", "path", "metadata", "content", "at", "span", "a"]
+)
+INTS = st.integers(-(2**63), 2**64 - 1)
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=4) | st.binary(max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=4)
+    | st.binary(max_size=4),
     lambda data: st.lists(data, max_size=4) | st.dictionaries(KEYS | st.integers(0, 9), data, max_size=4),
     max_leaves=12,
 )
@@ -120,15 +130,24 @@ def test_unexpected_plain_values_are_read_or_refused(plain: object) -> None:
     _read_all(_packed(msgspec.msgpack.encode(plain)))
 
 
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=4),
+    lambda data: st.lists(data, max_size=3) | st.dictionaries(KEYS, data, max_size=3),
+    max_leaves=8,
+)
+
+
 @settings(RELAXED, max_examples=400)
-@given(st.dictionaries(KEYS, st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=4), lambda data: st.lists(data, max_size=3) | st.dictionaries(KEYS, data, max_size=3), max_leaves=8), max_size=4))
+@given(st.dictionaries(KEYS, JSON_VALUES, max_size=4))
 def test_unexpected_structs_are_read_or_refused(fields: dict[str, Any]) -> None:  # Any: JSON
     literal = idl.literals.Literal()
     literal.scalar.generic.update(fields)
     _read_all(literal)
 
 
-@pytest.mark.parametrize("data", [b"\x91" * 100_000, b"\x81\x01" * 50_000, b"\xdf\xff\xff\xff\xff", b"\xc7\xff\x05abc", b""])
+@pytest.mark.parametrize(
+    "data", [b"\x91" * 100_000, b"\x81\x01" * 50_000, b"\xdf\xff\xff\xff\xff", b"\xc7\xff\x05abc", b""]
+)
 def test_messagepack_bombs_are_refused(data: bytes) -> None:
     _read_all(_packed(data))
 

@@ -43,12 +43,16 @@ class MoneyTransformer(TypeTransformer[Money]):
     def literal_type(self, python_type: Any, registry: TypeRegistry) -> Any:  # Any: as the base class
         return registry.literal_type(int)
 
-    def to_literal(self, value: Money, python_type: Any, registry: TypeRegistry, storage: Any, path: str) -> Any:  # Any: as the base class
+    def to_literal(
+        self, value: Money, python_type: Any, registry: TypeRegistry, storage: Any, path: str
+    ) -> Any:  # Any: as the base class
         if value.cents < 0:
             raise self.error
         return registry.to_literal(value.cents, int, storage, f"{path}.cents")
 
-    def to_python(self, literal: Any, python_type: Any, registry: TypeRegistry, storage: Any, path: str) -> Money:  # Any: as the base class
+    def to_python(
+        self, literal: Any, python_type: Any, registry: TypeRegistry, storage: Any, path: str
+    ) -> Money:  # Any: as the base class
         made: Money = python_type(registry.to_python(literal, int, storage, f"{path}.cents"))
         return made
 
@@ -71,10 +75,14 @@ class Shouting(TypeTransformer[str]):
     def literal_type(self, python_type: Any, registry: TypeRegistry) -> Any:  # Any: as the base class
         return registry.literal_type(str)
 
-    def to_literal(self, value: str, python_type: Any, registry: TypeRegistry, storage: Any, path: str) -> Any:  # Any: as the base class
+    def to_literal(
+        self, value: str, python_type: Any, registry: TypeRegistry, storage: Any, path: str
+    ) -> Any:  # Any: as the base class
         return registry.to_literal(value.upper(), str, storage, path)
 
-    def to_python(self, literal: Any, python_type: Any, registry: TypeRegistry, storage: Any, path: str) -> str:  # Any: as the base class
+    def to_python(
+        self, literal: Any, python_type: Any, registry: TypeRegistry, storage: Any, path: str
+    ) -> str:  # Any: as the base class
         return str(registry.to_python(literal, str, storage, path))
 
 
@@ -207,7 +215,7 @@ def test_a_dataclass_takes_only_types_with_a_plain_form(registry: TypeRegistry) 
 
 def test_a_transformer_in_annotated_is_used_there_only(registry: TypeRegistry) -> None:
     loud = Annotated[str, Shouting("loud", str)]
-    literal = registry.to_literal(["a"], list[loud], STORAGE)  # type: ignore[valid-type]  # made at run time
+    literal = registry.to_literal(["a"], list[loud], STORAGE)
     assert literal.collection.literals[0].scalar.primitive.string_value == "A"
     assert registry.to_literal("a", str, STORAGE).scalar.primitive.string_value == "a"
 
@@ -219,7 +227,7 @@ def test_the_hash_method_sets_the_hash_and_nothing_else(registry: TypeRegistry) 
     literal.ClearField("hash")
     assert literal == registry.to_literal(3, int, STORAGE)
     assert registry.literal_type(hashed) == registry.literal_type(int)
-    assert registry.to_literal([3], list[hashed], STORAGE).collection.literals[0].hash == "h3"  # type: ignore[valid-type]  # as above
+    assert registry.to_literal([3], list[hashed], STORAGE).collection.literals[0].hash == "h3"
 
 
 def test_a_converter_is_compiled_once(registry: TypeRegistry) -> None:

@@ -12,14 +12,31 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, ClassVar, TypeVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args, get_origin
 
 from fledge.errors import DefinitionError
 from fledge.storage import StorageRouter, scheme_of
 
 __all__ = ["FlyteDirectory", "FlyteFile", "RemoteHandle", "handle_class", "use_storage"]
 
-H = TypeVar("H", bound="RemoteHandle")
+Handle: TypeAlias = "RemoteHandle[Any]"  # Any: of any format
+H = TypeVar("H", bound=Handle)
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as _TypeVar  # type checkers bring it along
+
+    F = _TypeVar("F", default=str)
+
+    class _Formatted(Generic[F]):
+        """Type checkers see a generic class with a default: FlyteFile, FlyteFile[Literal["csv"]]."""
+else:
+    F = TypeVar("F")
+
+    class _Formatted:
+        """At run time the brackets make a class: see `__class_getitem__` below."""
+
+        def __class_getitem__(cls, item: object) -> type:
+            return cls
+
 
 _storage_source: Callable[[], StorageRouter] = StorageRouter
 _specific: dict[tuple[type, str], type[Any]] = {}  # Any: a handle class. (class, format) -> class
@@ -31,7 +48,7 @@ def use_storage(source: Callable[[], StorageRouter]) -> None:
     _storage_source = source
 
 
-class RemoteHandle(os.PathLike[str]):
+class RemoteHandle(os.PathLike[str], _Formatted[F]):
     """What a file and a directory have in common.
 
     Args:
@@ -55,12 +72,17 @@ class RemoteHandle(os.PathLike[str]):
         self._storage: StorageRouter | None = None
         self._local = None if self.is_remote else _local(self._source)
 
-    def __class_getitem__(cls, item: Any) -> Any:  # Any: the format as text, or Annotated text
-        """`FlyteFile["csv"]`: the same class each time, so that annotations compare equal."""
-        text = getattr(item, "__metadata__", (item,))[0]
-        if not isinstance(text, str):
-            raise DefinitionError(f'{cls.__name__}[...] takes a format as text, as {cls.__name__}["csv"], not {item!r}')
-        return handle_class(cls, text.strip().lstrip("~").lstrip("."))
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, item: object) -> type:
+            """`FlyteFile["csv"]`, for type checkers `FlyteFile[Literal["csv"]]`: the same class each time."""
+            if item is F:
+                return cls
+            text = get_args(item)[0] if get_origin(item) is Literal else getattr(item, "__name__", item)
+            if not isinstance(text, str) or isinstance(item, type):
+                name = cls.__name__
+                raise DefinitionError(f'{name}[...] takes a format as text, as {name}["csv"], not {item!r}')
+            return handle_class(cls, text.strip().lstrip("~").lstrip("."))
 
     @classmethod
     def extension(cls) -> str:
@@ -134,7 +156,7 @@ class RemoteHandle(os.PathLike[str]):
         return _rebuild, (_base(type(self)), self.format, self.__getstate__())
 
 
-def handle_class(cls: type[RemoteHandle], file_format: str) -> Any:  # Any: a class made at run time
+def handle_class(cls: type[Handle], file_format: str) -> Any:  # Any: a class made at run time
     """`FlyteFile["csv"]` for FlyteFile and "csv"; the class itself for an empty format."""
     if not file_format:
         return cls
@@ -145,13 +167,13 @@ def handle_class(cls: type[RemoteHandle], file_format: str) -> Any:  # Any: a cl
     return _specific[(cls, file_format)]
 
 
-def _base(cls: type[RemoteHandle]) -> type[RemoteHandle]:
+def _base(cls: type[Handle]) -> type[Handle]:
     """The class before the brackets, which can be found by name."""
     return cls.__mro__[1] if (cls.__mro__[1], cls.format) in _specific else cls
 
 
-def _rebuild(cls: type[RemoteHandle], file_format: str, state: dict[str, Any]) -> RemoteHandle:  # Any: attributes
-    made: RemoteHandle = object.__new__(handle_class(cls, file_format))
+def _rebuild(cls: type[Handle], file_format: str, state: dict[str, Any]) -> Handle:  # Any: attributes
+    made: Handle = object.__new__(handle_class(cls, file_format))
     made.__dict__.update(state)
     return made
 
@@ -162,11 +184,14 @@ def _local(path: str) -> str:
     return path
 
 
-class FlyteFile(RemoteHandle):
-    """A file. As an annotation also `FlyteFile["csv"]`; a str or path may be given where one is expected."""
+class FlyteFile(RemoteHandle[F]):
+    """A file. As an annotation also `FlyteFile["csv"]`; a str or path may be given where one is expected.
+
+    Type checkers read text in brackets as the name of a class: write `FlyteFile[Literal["csv"]]` for them.
+    """
 
     @classmethod
-    def new_remote_file(cls, name: str = "") -> FlyteFile:
+    def new_remote_file(cls, name: str = "") -> FlyteFile[F]:
         """A file to write to, below the raw prefix of the running task."""
         storage = _storage_source()
         return cls(storage.new_uri(name), remote_path=False).bind(storage)
@@ -192,11 +217,11 @@ class FlyteFile(RemoteHandle):
                 self._local = None
 
 
-class FlyteDirectory(RemoteHandle):
+class FlyteDirectory(RemoteHandle[F]):
     """A directory with all it holds; a str or path may be given where one is expected."""
 
     @classmethod
-    def new_remote(cls, name: str = "") -> FlyteDirectory:
+    def new_remote(cls, name: str = "") -> FlyteDirectory[F]:
         """A directory to put files in, below the raw prefix of the running task."""
         storage = _storage_source()
         return cls(storage.new_uri(name), remote_path=False).bind(storage)
