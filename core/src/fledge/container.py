@@ -278,5 +278,5 @@ def _merged_pod_spec(
 
 
 def _quantities(entries: Iterable[tasks.Resources.ResourceEntry]) -> dict[str, str]:
-    names = {1: "cpu", 2: "nvidia.com/gpu", 3: "memory", 5: "ephemeral-storage"}
+    names = {1: "cpu", 2: "gpu", 3: "memory", 5: "ephemeral-storage"}  # the platform replaces "gpu" by its own name
     return {names[entry.name]: entry.value for entry in entries}
