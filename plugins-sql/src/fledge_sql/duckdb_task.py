@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from fledge.container import PythonAutoContainerTask
-from fledge.context import FlyteContextManager
+from fledge.context import ExecutionState, FlyteContextManager
 from fledge.errors import DefinitionError, UnsupportedTypeError, add_note
 from fledge.function import PythonFunctionTask
 from fledge.interface import Interface
@@ -93,8 +93,9 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
 
     def execute(self, **kwargs: Value) -> Value:
         """Run the query; in a container a table is streamed to its file and never held whole."""
-        live = FlyteContextManager.current_context().live
-        return self._runner(kwargs, stream=live is None)
+        ctx = FlyteContextManager.current_context()
+        in_container = ctx.execution_state.mode is ExecutionState.Mode.TASK_EXECUTION
+        return self._runner(kwargs, stream=in_container and ctx.live is None)
 
     def _check(self, interface: Interface) -> None:
         try:

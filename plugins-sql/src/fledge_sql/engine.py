@@ -196,32 +196,49 @@ class Cursor:
         """Python runs signal handlers between byte codes of the main thread: keep it waiting, not in native code."""
         if threading.current_thread() is not threading.main_thread():
             return work()
-        done = threading.Event()
-        outcome: list[Any] = []  # Any: a result, or the exception in a tuple
-
-        def worker() -> None:
-            try:
-                outcome.append(work())
-            except BaseException as exc:  # noqa: BLE001 - handed to the caller's thread as it is
-                outcome.append((exc,))
-            finally:
-                done.set()
-
-        thread = threading.Thread(target=worker, name="fledge-sql-query", daemon=True)
-        thread.start()
+        errand = _Errand(work)
         try:
-            done.wait()
-        except BaseException:
-            while not done.wait(_INTERRUPT_EVERY_S):  # an interrupt that comes before the query starts has no effect
-                self.interrupt()
+            errand.start()
+            errand.done.wait()
+        except BaseException:  # a signal's handler raised, perhaps before the errand ran
+            if not errand.withdraw():
+                while not errand.done.wait(_INTERRUPT_EVERY_S):  # an interrupt before the query starts has no effect
+                    self.interrupt()
             raise
+        return errand.result()
+
+
+class _Errand:
+    """Work for another thread: it runs or is withdrawn, never both."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:  # Any: whatever the work gives
+        self._work = work
+        self._turn = threading.Lock()  # taken by who comes first: the thread that runs, or the one that withdraws
+        self._value: Any = None  # Any: whatever the work gives
+        self._error: BaseException | None = None
+        self.done = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="fledge-sql-query", daemon=True).start()
+
+    def withdraw(self) -> bool:
+        """True when the work has not begun; then it never will."""
+        return self._turn.acquire(blocking=False)
+
+    def result(self) -> Any:  # Any: whatever the work gives
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def _run(self) -> None:
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            self._value = self._work()
+        except BaseException as exc:  # noqa: BLE001 - raised in the thread that waits
+            self._error = exc
         finally:
-            if done.is_set():
-                thread.join()
-        (result,) = outcome
-        if isinstance(result, tuple):
-            raise result[0]
-        return result
+            self.done.set()
 
 
 def quoted(name: str) -> str:

@@ -204,7 +204,7 @@ def declare_output(name: str, annotation: Native) -> Output:
     row = _row_type(plain)
     if row is not None:
         return Output(name, "rows", row, _columns_of(name, row))
-    if _origin(plain) is list and _is_mapping(typing.get_args(plain)[0]):
+    if _origin(plain) is list and typing.get_args(plain)[0] is dict:
         return Output(name, "rows", dict, None)
     if _is_table(plain):
         kind = "file" if getattr(plain, "__name__", "") == "FlyteFile" else "table"
@@ -289,10 +289,6 @@ def _is_table(plain: Native) -> bool:
 
 def _is_row(annotation: Native) -> bool:
     return isinstance(annotation, type) and (dataclasses.is_dataclass(annotation) or typing.is_typeddict(annotation))
-
-
-def _is_mapping(annotation: Native) -> bool:
-    return annotation is dict or _origin(annotation) is dict
 
 
 def _row_type(plain: Native) -> type | None:
