@@ -83,7 +83,7 @@ class PluginManager:
         self._hooks: dict[str, tuple[_Implementation, ...]] = dict.fromkeys(HOOK_NAMES, ())
         self._reported: set[tuple[str, str]] = set()
         self._lock = threading.RLock()
-        self._is_loaded = False
+        self._is_loaded = self._is_loading = False
         self._pluggy = pluggy.PluginManager("fledge")
         self._pluggy.add_hookspecs(spec)
 
@@ -94,9 +94,9 @@ class PluginManager:
         if self._is_loaded:
             return
         with self._lock:
-            if self._is_loaded:
+            if self._is_loaded or self._is_loading:  # the latter: a plugin's import asks for the context
                 return
-            self._is_loaded = True  # first: a plugin's import may ask for the context
+            self._is_loading = True
             found = installed_plugins() if self._discover else []
             identities = [plugin.identity for plugin in found]
             for plugin in found:
@@ -110,12 +110,17 @@ class PluginManager:
                     )
                 else:
                     self._load_one(state)
+            self._is_loaded = True
 
     def _load_one(self, state: PluginState) -> None:
         try:
             self._add(state, import_hooks(state.plugin))
         except PluginError as exc:
             self._quarantine(state, exc)
+        except Exception as exc:  # noqa: BLE001 - a module may do anything, also when it is looked at
+            error = PluginLoadError(str(state.plugin), f"it cannot be read: {type(exc).__name__}: {exc}")
+            error.__cause__ = exc
+            self._quarantine(state, error)
 
     def _quarantine(self, state: PluginState, error: PluginError) -> None:
         state.state, state.error = "quarantined", error
@@ -133,10 +138,13 @@ class PluginManager:
     def _add(self, state: PluginState, hooks: object) -> None:
         name = self._unique_name(state.plugin)
         check_hooks(str(state.plugin), hooks, self._pluggy)
+        if self._pluggy.is_registered(hooks):
+            other = self._pluggy.get_name(hooks)
+            raise PluginLoadError(str(state.plugin), f"its hook module is already that of plugin {other}")
         self._pluggy.register(hooks, name=name)
         try:
             self._run_registrations(name)
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:
             self._pluggy.unregister(hooks)
             raise PluginLoadError(str(state.plugin), f"its registration failed: {type(exc).__name__}: {exc}") from exc
         finally:
@@ -170,6 +178,7 @@ class PluginManager:
             for impl in getattr(self._pluggy.hook, hook).get_hookimpls():
                 if impl.plugin_name == name:
                     impl.function(*(collect for _ in impl.argnames))
+        _check_registered(classes, transformers, schemes)
         for config, task_class in classes:
             self._task_classes.setdefault(config, []).append((name, task_class))
         for transformer in transformers:
@@ -265,3 +274,20 @@ class PluginManager:
         if (plugin, hook) not in self._reported:
             self._reported.add((plugin, hook))
             _log.exception("plugin %s: %s() failed; later failures of it are not logged", plugin, hook)
+
+
+def _check_registered(
+    classes: Iterable[tuple[object, object]],
+    transformers: Iterable[object],
+    schemes: Iterable[tuple[object, object]],
+) -> None:
+    """TypeError for what cannot be meant, before any of it is taken over."""
+    for config, task_class in classes:
+        if not isinstance(config, type) or not isinstance(task_class, type):
+            raise TypeError(f"register(config type, task class) was given {config!r} and {task_class!r}")
+    for transformer in transformers:
+        if not hasattr(transformer, "python_type"):
+            raise TypeError(f"register(transformer) was given {transformer!r}, which has no python_type")
+    for scheme, factory in schemes:
+        if not isinstance(scheme, str) or not callable(factory):
+            raise TypeError(f"register(scheme, factory) was given {scheme!r} and {factory!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fledge.errors import ContributionConflictError
+from fledge.errors import ContributionConflictError, SerializationError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -22,46 +22,60 @@ def merge(
     """Merge (who, mapping) pairs; nested mappings key by key, lists are atoms.
 
     Equal means the same type and value, so 1, 1.0 and True are three values. `prefer` maps "field.key" to the
-    contributor that wins there. The result does not depend on the order of the pairs.
+    contributor whose value, if it gives one, stands there alone. The result does not depend on the order of the pairs.
 
     Raises:
-        ContributionConflictError: Two different values for one key, and no preference names either contributor.
+        ContributionConflictError: Two different values for one key, and no preference settles it.
+        SerializationError: A key is not text.
     """
-    merged: dict[str, Any] = {}
-    origins: Origins = {}
-    for who, mapping in sorted(((who, mapping) for who, mapping in contributions if mapping), key=lambda pair: pair[0]):
-        _merge_into(merged, mapping, field, "", who, prefer, origins)
-    return merged, origins
+    merge = _Merge(field, {who: mapping for who, mapping in contributions if mapping}, prefer)
+    for who in sorted(merge.given):
+        merge.add(merge.merged, merge.given[who], (), who)
+    return merge.merged, merge.origins
 
 
-def _merge_into(
-    merged: dict[str, Any],
-    mapping: Mapping[str, Any],
-    field: str,
-    prefix: str,
-    who: str,
-    prefer: Mapping[str, str],
-    origins: Origins,
-) -> None:
-    for key in sorted(mapping):
-        value = mapping[key]
-        path = f"{prefix}.{key}" if prefix else str(key)
-        where = f"{field}.{path}"
-        if isinstance(value, Mapping) and isinstance(merged.get(key, {}), dict):
-            _merge_into(merged.setdefault(key, {}), value, field, path, who, prefer, origins)
-            if not value:
-                origins.setdefault(where, who)
-        elif key not in merged:
-            merged[key], origins[where] = value, who
-        elif not _equal(merged[key], value):
-            first = origins.get(where) or next(name for at, name in origins.items() if at.startswith(f"{where}."))
-            winner = prefer.get(where)
-            if winner not in (first, who):
-                raise ContributionConflictError(field, path, first, who, (merged[key], value))
-            if winner == who:
-                for at in [at for at in origins if at.startswith(f"{where}.")]:
-                    del origins[at]
-                merged[key], origins[where] = value, who
+class _Merge:
+    """The merge of one field, half done: what is merged so far and who set it."""
+
+    def __init__(self, field: str, given: Mapping[str, Mapping[str, Any]], prefer: Mapping[str, str]) -> None:
+        self.given = given
+        self.merged: dict[str, Any] = {}  # Any: JSON
+        self.origins: Origins = {}
+        self._field, self._prefer = field, prefer
+
+    def add(self, target: dict[str, Any], mapping: Mapping[str, Any], path: tuple[str, ...], who: str) -> None:
+        for key, value in mapping.items():
+            if not isinstance(key, str):
+                raise SerializationError(
+                    f"{'.'.join((self._field, *path))}: the key {key!r}, set by {who}, is not text"
+                )
+            at = (*path, key)
+            where = ".".join((self._field, *at))
+            if self._belongs_to_another(where, at, who):
+                continue
+            if isinstance(value, Mapping) and isinstance(target.get(key, {}), dict):
+                self.add(target.setdefault(key, {}), value, at, who)
+                if not target[key]:
+                    self.origins.setdefault(where, who)
+            elif key not in target:
+                target[key], self.origins[where] = value, who
+            elif not _equal(target[key], value):
+                raise ContributionConflictError(
+                    self._field, ".".join(at), self._setter(where), who, (target[key], value)
+                )
+
+    def _belongs_to_another(self, where: str, at: tuple[str, ...], who: str) -> bool:
+        """Does the contributor that is preferred here give a value? Then nobody else's counts."""
+        preferred = self._prefer.get(where, who)
+        found: Any = self.given.get(preferred, {}) if preferred != who else None  # Any: JSON
+        for key in at:
+            if not isinstance(found, Mapping) or key not in found:
+                return False
+            found = found[key]
+        return True
+
+    def _setter(self, where: str) -> str:
+        return self.origins.get(where) or next(who for at, who in self.origins.items() if at.startswith(f"{where}."))
 
 
 def _equal(first: Any, second: Any) -> bool:  # Any: JSON
