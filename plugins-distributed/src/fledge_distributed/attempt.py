@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fledge_distributed.config import Ranks
     from fledge_distributed.supervision import Zygote
 
-__all__ = ["Attempt", "Host", "Outcome", "Plan", "held_port", "no_environment"]
+__all__ = ["Attempt", "Host", "Outcome", "Plan", "RankState", "held_port", "no_environment"]
 
 _SETTLE_S = 0.25  # from the first failure to the end of the others, so that a death that came first is seen
 _STACKS_S = 2.0  # how long a rank may take to write its stacks
@@ -78,7 +78,7 @@ class Outcome:
 
 
 @dataclass
-class _Rank:
+class RankState:
     """What the caller knows of one rank."""
 
     place: Rank
@@ -106,13 +106,13 @@ class Attempt:
         self._zygote, self._plan, self._restart = zygote, plan, restart
         self._config, self._on_log = plan.config, plan.on_log
         self._world = World(self._config.nproc, self._config.nnodes)
-        self._ranks: dict[int, _Rank] = {}
+        self._ranks: dict[int, RankState] = {}
         self._timers: dict[str, tuple[float, Callable[[], None]]] = {}
         self._stopping = False
         self._swept = False
         self._late: str | None = None
         self._missing: tuple[int, ...] = ()
-        self._blamed: list[_Rank] = []
+        self._blamed: list[RankState] = []
         self._ports: list[socket.socket] = []
         self._outcome = Outcome()
         self._wake_in, self._wake_out = socket.socketpair()
@@ -149,8 +149,13 @@ class Attempt:
     def _start_all(self) -> None:
         """Start every rank; another kind of launcher does it another way."""
         for start in self._starts():
-            self._zygote.channel.send(Kind.FORK, start, fds := self._open(start))
-            _close_all(fds[1:])
+            self._start_rank(start)
+
+    def _start_rank(self, start: Start) -> None:
+        fds = self._open(start)
+        self._zygote.channel.send(Kind.FORK, start, fds)
+        for fd in fds[1:]:
+            os.close(fd)
 
     def _starts(self) -> Iterator[Start]:
         """What each rank of this machine is told."""
@@ -182,7 +187,7 @@ class Attempt:
         """Our ends of a rank's pipes, registered; its own ends, to be sent and closed (but for the job's)."""
         (out, out_end), (err, err_end), (stacks, stacks_end) = os.pipe(), os.pipe(), os.pipe()
         ours, theirs = socket.socketpair()
-        rank = _Rank(
+        rank = RankState(
             start.rank,
             Channel(ours),
             {out: ("stdout", LineSplitter()), err: ("stderr", LineSplitter())},
@@ -218,7 +223,7 @@ class Attempt:
         if limit is not None and not self._stopping and self._late is None:
             self._at("stall", limit, lambda: self._on_late(f"gave no sign of life for stall_timeout_s={limit:g} s"))
 
-    def _on_stream(self, rank: _Rank, fd: int) -> bool:
+    def _on_stream(self, rank: RankState, fd: int) -> bool:
         """Read what there is, at most one chunk. False at the end of the stream, or when nothing is there."""
         data = _read(fd)
         if data is None:
@@ -232,7 +237,7 @@ class Attempt:
         self._rearm_stall()
         return True
 
-    def _on_stacks(self, rank: _Rank) -> None:
+    def _on_stacks(self, rank: RankState) -> None:
         data = _read(rank.stacks_fd)
         rank.stacks += data or b""
         if data == b"":
@@ -240,14 +245,14 @@ class Attempt:
         if "stacks" in self._timers and all(one.gone_at or STACKS_END in one.stacks for one in self._ranks.values()):
             self._timers["stacks"] = (0.0, self._timers["stacks"][1])
 
-    def _on_results(self, rank: _Rank) -> None:
+    def _on_results(self, rank: RankState) -> None:
         for frame in rank.results.receive():
             self._on_frame(rank, frame)
         if rank.results.closed:
             self._forget(rank.results)
             self._on_gone(rank, time.monotonic())
 
-    def _on_frame(self, rank: _Rank, frame: Frame) -> None:
+    def _on_frame(self, rank: RankState, frame: Frame) -> None:
         self._rearm_stall()
         number = rank.place.rank
         if frame.kind is Kind.EXTRA:
@@ -266,7 +271,7 @@ class Attempt:
             rank.trouble = frame.load()
             self._on_failure()
 
-    def _on_gone(self, rank: _Rank, when: float) -> None:
+    def _on_gone(self, rank: RankState, when: float) -> None:
         if rank.gone_at is None:
             rank.gone_at = when
             if rank.final is None:
@@ -350,7 +355,7 @@ class Attempt:
         early = [rank.place.rank for rank in self._ranks.values() if rank.final is not None and rank.trouble is None]
         return [f"had already returned: {listed(early)}"] if early else []
 
-    def _report(self, rank: _Rank) -> RankReport:
+    def _report(self, rank: RankState) -> RankReport:
         states = {Kind.VALUE: "returned", Kind.IGNORED: "ignored", Kind.ERROR: "failed"}
         state = states[rank.final.kind] if rank.final else "failed" if rank in self._blamed else "stopped"
         ended = rank.exit.when if rank.exit else time.monotonic()
@@ -387,7 +392,7 @@ def held_port() -> socket.socket:
     return holder
 
 
-def _failure(rank: _Rank) -> Failure:
+def _failure(rank: RankState) -> Failure:
     status = rank.exit.status if rank.exit is not None else 0
     if rank.trouble is not None:
         return Failure(rank.place.rank, rank.trouble.when, rank.trouble, exitcode=rank.trouble.exitcode)
@@ -399,11 +404,6 @@ def _failure(rank: _Rank) -> Failure:
         signal=-status if status < 0 else None,
         stack=rank.stack,
     )
-
-
-def _close_all(fds: Sequence[int]) -> None:
-    for fd in fds:
-        os.close(fd)
 
 
 def _read(fd: int) -> bytes | None:

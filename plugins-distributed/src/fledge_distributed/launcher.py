@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from fledge_distributed.config import Ranks
     from fledge_distributed.ranks import Rank
 
-__all__ = ["Launched", "launch", "run_ranks"]
+__all__ = ["AttemptType", "Launched", "launch", "run_ranks"]
 
+AttemptType = Callable[[Zygote, Plan, int], Attempt]  # Attempt itself, or a way to make another kind
 _log = logging.getLogger("fledge.distributed")
 
 
@@ -77,7 +78,7 @@ def run_ranks(
     watch: Callable[[Attempt], None] = lambda _: None,
     environment: Callable[[Rank, Sequence[str]], Mapping[str, str]] = no_environment,
     host: Host | None = None,
-    attempt_type: type[Attempt] = Attempt,
+    attempt_type: AttemptType = Attempt,
 ) -> Launched:
     """Like `launch`, with everything that the run gave.
 
@@ -112,7 +113,7 @@ def run_ranks(
     return Launched(outcome.values, frozenset(outcome.ignored), tuple(outcome.reports), tuple(outcome.extras))
 
 
-def _run_attempts(zygote: Zygote, plan: Plan, watch: Callable[[Attempt], None], attempt_type: type[Attempt]) -> Outcome:
+def _run_attempts(zygote: Zygote, plan: Plan, watch: Callable[[Attempt], None], attempt_type: AttemptType) -> Outcome:
     restart = 0
     while True:
         attempt = attempt_type(zygote, plan, restart)

@@ -18,7 +18,7 @@ import weakref
 from fledge_distributed.errors import LaunchError
 from fledge_distributed.frames import Channel, Frame, Kind
 
-__all__ = ["Zygote", "give_back", "lease", "warm_up"]
+__all__ = ["Zygote", "give_back", "idle_processes", "lease", "warm_up"]
 
 _Key = tuple[tuple[str, ...], bool, tuple[tuple[str, str], ...]]
 
@@ -148,6 +148,12 @@ def give_back(zygote: Zygote) -> None:
 def warm_up(preload: tuple[str, ...], fork: bool = True) -> None:
     """Start a zygote now, so that its imports run while the caller does something else."""
     give_back(lease(preload, fork))
+
+
+def idle_processes() -> list[int]:
+    """Process ids of the zygotes that are kept warm."""
+    with _lock:
+        return [zygote.process.pid for zygote in _idle]
 
 
 def _key(preload: tuple[str, ...], fork: bool) -> _Key:

@@ -1,0 +1,139 @@
+"""The test kit: bodies on ranks, faults on purpose, leak checks, one rank in the foreground."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from fledge.errors import IgnoreOutputs
+from fledge_distributed import LaunchError, RankError, RankFailed, RankTimeout, current_rank
+from fledge_distributed.testing import IGNORED, OnRanks, fault_point, hang, kill, late, no_leaks, on_ranks
+
+__all__ = ["on_ranks"]
+
+
+def adds(number: int) -> tuple[int, int]:
+    fault_point("middle")
+    return current_rank().rank, number + 1
+
+
+def ignores(rank: int) -> str:
+    if current_rank().rank == rank:
+        raise IgnoreOutputs
+    return "value"
+
+
+def tells_its_start() -> float:
+    return time.monotonic()
+
+
+def returns_a_lock() -> threading.Lock:
+    return threading.Lock()
+
+
+def shows_process(_: str) -> tuple[int, int, str]:
+    return current_rank().rank, os.getpid(), os.environ["RANK"]
+
+
+def fails_in(rank: int) -> None:
+    if current_rank().rank == rank:
+        raise KeyError(f"rank {rank}")
+
+
+def test_every_ranks_value_comes_back(on_ranks: OnRanks) -> None:
+    assert on_ranks(adds, 3, 4) == [(0, 5), (1, 5), (2, 5)]
+    assert on_ranks(adds, 1, 4, nnodes=2) == [(0, 5), (1, 5)]
+
+
+def test_a_body_of_the_test_itself_may_be_used(on_ranks: OnRanks) -> None:
+    offset = 10
+    assert on_ranks(lambda: current_rank().rank + offset, 2) == [10, 11]
+
+
+def test_ranks_that_ignore_are_marked(on_ranks: OnRanks) -> None:
+    assert on_ranks(ignores, 2, 1) == ["value", IGNORED]
+    assert on_ranks(ignores, 2, 0) == [IGNORED, "value"]
+
+
+@pytest.mark.parametrize("at", ["start", "middle"])
+def test_a_killed_rank_is_named(on_ranks: OnRanks, at: str) -> None:
+    with pytest.raises(RankFailed) as caught:
+        on_ranks(adds, 3, 0, faults=[kill(2, at=at, number=signal.SIGTERM)])
+    assert (caught.value.rank, caught.value.signal) == (2, signal.SIGTERM)
+
+
+def test_a_hanging_rank_is_named(on_ranks: OnRanks) -> None:
+    with pytest.raises(RankTimeout) as caught:
+        on_ranks(adds, 3, 0, faults=[hang(1, at="middle")], timeout_s=1.5)
+    assert caught.value.missing == (1,)
+    assert "in adds" in caught.value.stacks[1]
+
+
+def test_a_late_rank_comes_late(on_ranks: OnRanks) -> None:
+    on_time, _ = on_ranks(tells_its_start, 2)
+    _, after = on_ranks(tells_its_start, 2, faults=[late(1, 0.2)])
+    assert after - on_time > 0.2
+
+
+def test_an_argument_that_cannot_be_pickled_is_named_before_anything_starts(on_ranks: OnRanks) -> None:
+    with pytest.raises(LaunchError, match=r"argument 0 of adds \(lock\) cannot be sent"):
+        on_ranks(adds, 2, threading.Lock())
+
+
+def test_a_value_that_cannot_be_pickled_is_named_with_its_rank(on_ranks: OnRanks) -> None:
+    with pytest.raises(TypeError, match="rank 0 returned a lock that cannot be pickled"):
+        on_ranks(returns_a_lock, 1)
+
+
+def test_one_rank_may_run_in_this_process(on_ranks: OnRanks) -> None:
+    values = on_ranks(shows_process, 3, "x", foreground=1)
+    assert [(rank, variable) for rank, _, variable in values] == [(0, "0"), (1, "1"), (2, "2")]
+    assert [pid == os.getpid() for _, pid, _ in values] == [False, True, False]
+    assert "RANK" not in os.environ
+    assert current_rank().world_size == 1
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_failures_are_named_with_a_rank_in_the_foreground(on_ranks: OnRanks, rank: int) -> None:
+    with pytest.raises(KeyError, match=f"rank {rank}") as caught:
+        on_ranks(fails_in, 2, rank, foreground=1)
+    assert caught.value.__notes__[0] == f"rank {rank} of 2 (local {rank}, node 0)"
+
+
+def test_a_foreground_rank_that_does_not_exist_is_refused(on_ranks: OnRanks) -> None:
+    with pytest.raises(RankError, match="rank 7 is not part of the run"):
+        on_ranks(adds, 2, 0, foreground=7)
+
+
+def test_leaks_are_named() -> None:
+    with ExitStack() as left:
+
+        def process() -> None:
+            left.enter_context(subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE))
+
+        def port() -> None:
+            left.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+        def memory() -> None:
+            path = Path(f"/dev/shm/fledge-test-{os.getpid()}")
+            path.touch()
+            left.callback(path.unlink)
+
+        for leak, word in ((process, "processes"), (port, "ports"), (memory, "shared memory")):
+            with pytest.raises(AssertionError, match=word):
+                leaking(leak)
+
+
+def leaking(leak: Callable[[], None]) -> None:
+    with no_leaks():
+        leak()
