@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fledge.context import FlyteContext
     from fledge.testing.contexts import HookCall
 
-__all__ = ["fledge_context", "fledge_hook_calls", "fledge_parity"]
+__all__ = ["fledge_context", "fledge_hook_calls", "fledge_parity", "fledge_strict"]
 
 
 @pytest.fixture
@@ -36,6 +36,15 @@ def fledge_parity() -> Callable[..., Any]:  # Any: as the task declares
     from fledge.testing.parity import assert_parity  # noqa: PLC0415 - see the top
 
     return assert_parity
+
+
+@pytest.fixture
+def fledge_strict() -> Iterator[None]:
+    """No task of this test runs for real unless it is replaced; see `fledge.testing.only_mocked_tasks`."""
+    from fledge.testing.strict import only_mocked_tasks  # noqa: PLC0415 - see the top
+
+    with only_mocked_tasks():
+        yield
 
 
 @pytest.hookimpl(hookwrapper=True)
