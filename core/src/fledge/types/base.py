@@ -200,7 +200,7 @@ class TypeRegistry:
         """
         bare, metadata = unwrap(python_type)
         if isinstance(bare, Unresolved):
-            raise UnsupportedTypeError(path, bare.text, f"The name {bare.name!r} cannot be resolved: define it")
+            raise UnsupportedTypeError(path, bare.text, bare.reason)
         chosen = next((item for item in metadata if isinstance(item, TypeTransformer)), None)
         if chosen is None and any(map(is_pickled, metadata)):
             chosen = self._claimed(Pickled)
@@ -261,7 +261,7 @@ class TypeRegistry:
         self, python_type: Annotation, path: str, outer: tuple[Annotation, ...], messages: int, plain: bool
     ) -> None:
         bare, _ = unwrap(python_type)
-        if isinstance(bare, Unresolved):
+        if isinstance(bare, Unresolved) and bare.may_come:
             return
         transformer, seen = self.find(python_type, path)
         if transformer.is_struct and any(seen == above for above in outer):

@@ -1,8 +1,8 @@
 """Annotations as written to annotations that can be used.
 
-In: a function or class whose annotations may be strings, forward references, `int | None`, `type` aliases or names that
-do not exist yet. Out: resolved annotations with `Annotated` kept, and an `Unresolved` marker in place of each one whose
-names cannot be found now.
+In: the annotations of a class, which may be strings, forward references, `int | None`, `type` aliases or names that do
+not exist yet. Out: resolved annotations with `Annotated` kept, and an `Unresolved` marker in place of each one that
+cannot be resolved now.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ __all__ = [
     "is_qualified",
     "is_union",
     "origin_of",
-    "resolve_hints",
     "substitute",
     "unwrap",
 ]
@@ -33,12 +32,12 @@ _QUALIFIERS = ("Required", "NotRequired", "ReadOnly", "Final")  # by name: older
 
 
 class Unresolved:
-    """An annotation with a name that cannot be resolved yet: `text` as written, `name` the missing one."""
+    """An annotation that cannot be resolved: `text` as written, `reason`, and whether its name may still come."""
 
-    __slots__ = ("name", "text")
+    __slots__ = ("may_come", "reason", "text")
 
-    def __init__(self, text: str, name: str) -> None:
-        self.text, self.name = text, name
+    def __init__(self, text: str, reason: str, *, may_come: bool = False) -> None:
+        self.text, self.reason, self.may_come = text, reason, may_come
 
     def __repr__(self) -> str:
         return f"Unresolved({self.text!r})"
@@ -48,48 +47,32 @@ class _Holder:
     """Something with annotations for `get_type_hints` to look at."""
 
 
-def resolve_hints(
-    function: Annotation,
-    localns: Mapping[str, Annotation] | None = None,
-) -> dict[str, Annotation]:
-    """The annotations of a function, in order, `return` among them; names are looked up where it was written."""
-    while hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    names = dict(localns or ())
-    for name, cell in zip(getattr(function.__code__, "co_freevars", ()), function.__closure__ or (), strict=False):
-        try:
-            names[name] = cell.cell_contents
-        except ValueError:  # a variable of the enclosing function that is not assigned yet: stays unresolved
-            continue
-    for parameter in getattr(function, "__type_params__", ()):
-        names.setdefault(parameter.__name__, parameter)
-    return _resolve(getattr(function, "__annotations__", {}), function.__globals__, names)
-
-
 def class_hints(cls: type) -> dict[str, Annotation]:
-    """The annotations a class itself declares (not those it inherits); names are looked up where it was written."""
+    """The annotations a class itself declares (not those it inherits), `Annotated` kept.
+
+    Names are looked up in its module first, then in the class, as `typing.get_type_hints` does: a field may have the
+    name of its type.
+    """
     module = sys.modules.get(cls.__module__)
-    names: dict[str, Annotation] = {cls.__name__: cls, **vars(cls)}
-    for parameter in getattr(cls, "__type_params__", ()):
-        names[parameter.__name__] = parameter
-    return _resolve(vars(cls).get("__annotations__", {}), vars(module) if module else {}, names)
+    names: dict[str, Annotation] = {**vars(cls), cls.__name__: cls, **(vars(module) if module else {})}
+    names.update({parameter.__name__: parameter for parameter in getattr(cls, "__type_params__", ())})
+    annotations: Mapping[str, Annotation] = vars(cls).get("__annotations__", {})
+    return {name: _resolve(annotation, names) for name, annotation in annotations.items()}
 
 
-def _resolve(
-    annotations: Mapping[str, Annotation],
-    globalns: dict[str, Annotation],
-    localns: dict[str, Annotation],
-) -> dict[str, Annotation]:
-    resolved = {}
-    for name, annotation in annotations.items():
-        holder = _Holder()
-        holder.__annotations__ = {name: annotation}
-        try:
-            resolved[name] = get_type_hints(holder, globalns, localns, include_extras=True)[name]
-        except NameError as exc:
-            missing = getattr(exc, "name", None) or str(exc).split("'")[1]
-            resolved[name] = Unresolved(_as_text(annotation), missing)
-    return resolved
+def _resolve(annotation: Annotation, names: dict[str, Annotation]) -> Annotation:
+    holder = _Holder()
+    holder.__annotations__ = {"it": annotation}
+    try:
+        return get_type_hints(holder, names, include_extras=True)["it"]
+    except NameError as exc:
+        return Unresolved(_as_text(annotation), _missing(exc.name or str(exc)), may_come=True)
+    except (AttributeError, SyntaxError, TypeError) as exc:
+        return Unresolved(_as_text(annotation), f"It cannot be evaluated: {type(exc).__name__}: {exc}")
+
+
+def _missing(name: str) -> str:
+    return f"The name {name!r} cannot be resolved: define it"
 
 
 def _as_text(annotation: object) -> str:
@@ -126,7 +109,7 @@ def unwrap(annotation: Annotation) -> tuple[Annotation, tuple[Annotation, ...]]:
             (annotation,) = get_args(annotation)
         elif isinstance(annotation, (str, ForwardRef)):
             text = _as_text(annotation)
-            return Unresolved(text, text), metadata
+            return Unresolved(text, _missing(text), may_come=True), metadata
         else:
             return (type(None) if annotation is None else annotation), metadata
 
@@ -148,7 +131,7 @@ def _alias_value(annotation: Annotation, origin: Annotation) -> Annotation:
     try:
         value = alias.__value__
     except NameError as exc:
-        return Unresolved(str(annotation), getattr(exc, "name", None) or str(annotation))
+        return Unresolved(str(annotation), _missing(exc.name or str(exc)), may_come=True)
     return substitute(value, dict(zip(alias.__type_params__, get_args(annotation), strict=False)))
 
 

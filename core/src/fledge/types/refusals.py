@@ -29,6 +29,7 @@ _HINTS = {
     "collections.defaultdict": "Use dict[str, ...]",
     "os.PathLike": "Use FlyteFile or FlyteDirectory",
     "pathlib.Path": "Use FlyteFile or FlyteDirectory",
+    "pathlib._local.Path": "Use FlyteFile or FlyteDirectory",  # its place in Python 3.13
     "fledge.types.datasets.StructuredDataset": "pip install fledge-dataframes",
     "typing.TextIO": "Use FlyteFile",
     "typing.BinaryIO": "Use FlyteFile",
