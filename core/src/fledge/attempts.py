@@ -5,26 +5,29 @@ Only recoverable errors of the user are retried; `retries=n` means at most n + 1
 
 from __future__ import annotations
 
-import logging
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from fledge.cancellation import Cancellation, limit
+from fledge.cancellation import Cancellation, limited
 from fledge.errors import FledgeError
 from fledge.events import Failed, Retrying
+from fledge.lazy import lazy_logger
 
 if TYPE_CHECKING:
+
     from fledge.context import FlyteContext
     from fledge.metadata import TaskMetadata
 
 __all__ = ["environment", "is_plain", "is_retried", "run_attempts", "warn_if_deprecated"]
 
 R = TypeVar("R")
-_log = logging.getLogger("fledge.task")
+_log = lazy_logger("fledge.task")
+_OWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 _warned: set[str] = set()
 _environment_lock = threading.Lock()
 _environments: list[Mapping[str, str]] = []  # of the runs that are under way, innermost last
@@ -50,8 +53,9 @@ def run_attempts(task_name: str, metadata: TaskMetadata, ctx: FlyteContext, atte
         scope = Cancellation(timeout_s, ctx.cancellation, task_name if timeout_s is not None else "")
         run = ctx.with_(cancellation=scope, retries_left=metadata.retries + 1 - number)
         try:
-            with limit(scope, task_name, timeout_s) if timeout_s is not None else nullcontext():
+            if timeout_s is None:
                 return attempt(run)
+            return limited(lambda: attempt(run), scope, task_name, timeout_s)  # noqa: B023 - called here and now
         except FledgeError as exc:
             if scope.is_due and ctx.plugins.has_observers:  # the attempt could not know how it would end
                 ctx.plugins.notify(Failed(task_name, ctx.rank, error=exc))
@@ -69,10 +73,14 @@ def is_retried(error: BaseException, ctx: FlyteContext) -> bool:
 
 
 def warn_if_deprecated(task_name: str, message: str) -> None:
-    """One DeprecationWarning per task and process, at the caller's line."""
-    if message and task_name not in _warned:
-        _warned.add(task_name)
-        warnings.warn(f"task {task_name} is deprecated: {message}", DeprecationWarning, stacklevel=4)
+    """One DeprecationWarning per task and process, at the line outside of fledge that called it."""
+    if not message or task_name in _warned:
+        return
+    _warned.add(task_name)
+    level, frame = 1, sys._getframe()  # noqa: SLF001 - inspect.currentframe would cost an import
+    while frame.f_code.co_filename.startswith(_OWN) and frame.f_back is not None:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(f"task {task_name} is deprecated: {message}", DeprecationWarning, stacklevel=level)
 
 
 @contextmanager

@@ -1,31 +1,39 @@
 """One seam for every way a run is cut short: a task's timeout, Ctrl-C, SIGTERM, a database's interrupt, a launcher.
 
-A `Cancellation` belongs to one run. Whoever blocks in native code registers a callback (`on_cancel`); `limit` enforces
-a deadline: in the main thread with ITIMER_REAL (handler and timer of the surrounding code are restored), in other
-threads with an asynchronous exception. The deadline decides, never the type of the exception that surfaced: code that
-runs past it ends in TaskTimeoutError, whatever it raised or returned.
+A `Cancellation` belongs to one run. Whoever blocks in native code registers a callback (`on_cancel`); `limited`
+enforces a deadline: in the main thread with ITIMER_REAL (handler and timer of the surrounding code are restored), in
+other threads with an asynchronous exception. The deadline decides, never the type of the exception that surfaced: code
+that runs past it ends in TaskTimeoutError, whatever it raised or returned.
 """
 
 from __future__ import annotations
 
-import ctypes
-import logging
-import signal
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
+from typing import TYPE_CHECKING, TypeVar
 
 from fledge.errors import TaskTimeoutError
+from fledge.lazy import lazy, lazy_logger
 
-__all__ = ["Cancellation", "limit"]
+if TYPE_CHECKING:
+    import ctypes
+    import signal
+    import traceback
+else:
+    ctypes = lazy("ctypes")
+    signal = lazy("signal")
+    traceback = lazy("traceback")
 
-_log = logging.getLogger("fledge.cancellation")
+__all__ = ["Cancellation", "limited"]
 
-_AGAIN_S = 0.05  # an exception raised inside a destructor, or caught by a bare `except:`, is lost: raise it again
+_log = lazy_logger("fledge.cancellation")
+
+R = TypeVar("R")
+_TICK_S = 0.05
+_AGAIN_CPU_S, _AGAIN_S = 0.02, 1.0  # when a strike is repeated: after so much processor time, or so long
 
 
 class Cancellation:
@@ -35,11 +43,13 @@ class Cancellation:
         deadline: `time.monotonic()` seconds at which the run ends; None: no limit. Never later than the parent's.
         cancelled: The run was told to end.
         owner: The task whose own timeout the deadline enforces; empty when there is none.
+        enforced_in: The thread in which the deadline is being enforced; 0 while it is not.
     """
 
-    __slots__ = ("_callbacks", "_lock", "cancelled", "deadline", "owner", "parent")
+    __slots__ = ("_callbacks", "_lock", "cancelled", "deadline", "enforced_in", "owner", "parent")
 
     deadline: float | None
+    enforced_in: int
 
     def __init__(self, timeout_s: float | None = None, parent: Cancellation | None = None, owner: str = "") -> None:
         own = None if timeout_s is None else time.monotonic() + timeout_s
@@ -47,6 +57,7 @@ class Cancellation:
         self.deadline = min((one for one in (own, outer) if one is not None), default=None)
         self.parent = parent
         self.owner = owner
+        self.enforced_in = parent.enforced_in if parent is not None else 0
         self.cancelled = False
         self._callbacks: list[Callable[[], None]] = []
         self._lock = threading.RLock()  # a signal handler may come in while this thread holds it
@@ -83,19 +94,30 @@ class Cancellation:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
 
-@contextmanager
-def limit(cancellation: Cancellation, task_name: str, timeout_s: float) -> Iterator[None]:
-    """Run the body until the deadline; then log its stack, call the callbacks and raise.
+def limited(call: Callable[[], R], cancellation: Cancellation, task_name: str, timeout_s: float) -> R:
+    """Call, but not beyond the deadline: then the stack is logged, the callbacks are called and the call is ended.
 
     Raises:
-        TaskTimeoutError: The deadline passed before the body ended; what the body raised meanwhile is its cause.
+        TaskTimeoutError: The deadline passed before the call ended; what the call raised meanwhile is its cause.
     """
+    outer = cancellation.parent
+    if outer is not None and outer.enforced_in == threading.get_ident() and outer.deadline == cancellation.deadline:
+        return call()  # the outer one strikes at the same moment; two would strike each other
     in_main = threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
-    end = _End(cancellation, task_name)
+    enforcer: _Enforcer = _Alarm(cancellation, task_name) if in_main else _Watcher(cancellation, task_name)
     try:
-        with _main_alarm(end) if in_main else _thread_alarm(end):
-            yield
+        try:
+            enforcer.start()
+            result = call()
+        finally:
+            # In line: a strike may come in at any function's first step, and whatever it cuts short is done again.
+            while not enforcer.is_stopped:
+                try:
+                    enforcer.stop()
+                except _DeadlinePassed:
+                    continue
     except _DeadlinePassed:
+        enforcer.stop()
         raise TaskTimeoutError(task_name, timeout_s) from None
     except Exception as exc:
         if cancellation.is_due:
@@ -103,25 +125,57 @@ def limit(cancellation: Cancellation, task_name: str, timeout_s: float) -> Itera
         raise
     if cancellation.is_due:
         raise TaskTimeoutError(task_name, timeout_s)
+    return result
 
 
 class _DeadlinePassed(BaseException):
     """Ends the user's code at the deadline; a BaseException so that `except Exception` in it does not swallow it."""
 
 
-class _End:
-    """What happens at a deadline, whoever sees it first: the stack is logged and the callbacks are called, once."""
+class _Enforcer:
+    """A thread that waits for the deadline, then logs the stack, strikes and calls back.
+
+    It strikes before it calls back: what a callback wakes finds the exception waiting. It strikes again when the body
+    goes on all the same: an exception in a destructor, or caught by a bare `except:`, is lost. A body that merely has
+    not had the processor since is left alone, so that it can end in peace.
+    """
 
     def __init__(self, cancellation: Cancellation, task_name: str) -> None:
         assert cancellation.deadline is not None
-        self.cancellation, self.deadline = cancellation, cancellation.deadline
+        self.is_over = self.is_stopped = False
+        self._cancellation, self._deadline = cancellation, cancellation.deadline
         self._task_name = task_name
+        self._thread_id = threading.get_ident()
+        self._cpu_s = _cpu_clock(self._thread_id)
+        self._struck: tuple[float, float] | None = None  # processor time and time of the last strike
         self._is_reported = False
-        self._lock = threading.RLock()  # as in Cancellation
+        self._lock = threading.RLock()  # a signal handler may come in while this thread holds it
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="fledge-deadline", daemon=True)
 
-    @property
-    def seconds_left(self) -> float:
-        return max(self.deadline - time.monotonic(), 0)
+    def start(self) -> None:
+        self._cancellation.enforced_in = self._thread_id
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No strike after this; may be called again, also when the first call was cut short by one."""
+        self.is_over = True
+        self._cancellation.enforced_in = 0
+        self._ended.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self.is_stopped = True
+
+    def strike(self) -> None:
+        """Raise in the body, if this enforcer can from its own thread."""
+
+    def is_worth_striking(self) -> bool:
+        """For the first time, and again when the body has used the processor or has been waiting for long."""
+        now = self._cpu_s(), time.monotonic()
+        if self._struck is not None and now[0] - self._struck[0] < _AGAIN_CPU_S and now[1] - self._struck[1] < _AGAIN_S:
+            return False
+        self._struck = now
+        return True
 
     def report(self, frame: FrameType | None) -> None:
         with self._lock:
@@ -131,74 +185,72 @@ class _End:
         stack = "".join(traceback.format_stack(frame)) if frame is not None else ""
         _log.warning("task %s reached its timeout here:\n%s", self._task_name, stack)
 
+    def _watch(self) -> None:
+        wait_s = max(self._deadline - time.monotonic(), 0)
+        while not self._ended.wait(wait_s):
+            self.report(sys._current_frames().get(self._thread_id))  # noqa: SLF001 - the documented way
+            self.strike()
+            self._cancellation.cancel()
+            wait_s = _TICK_S
 
-@contextmanager
-def _main_alarm(end: _End) -> Iterator[None]:
-    """ITIMER_REAL ends Python code; the watcher calls back also while native code keeps signal handlers waiting."""
 
-    def on_alarm(signum: int, frame: FrameType | None) -> None:
-        if not end.cancellation.is_due:
-            if callable(previous_handler):
-                previous_handler(signum, frame)
+class _Alarm(_Enforcer):
+    """In the main thread ITIMER_REAL strikes; the watching thread calls back while native code keeps it waiting."""
+
+    def start(self) -> None:
+        super().start()
+        self._started = time.monotonic()
+        self._timer = signal.getitimer(signal.ITIMER_REAL)
+        self._handler = signal.getsignal(signal.SIGALRM)
+        signal.signal(signal.SIGALRM, self._on_alarm)
+        signal.setitimer(signal.ITIMER_REAL, max(self._deadline - self._started, 1e-6), _TICK_S)
+
+    def stop(self) -> None:
+        self.is_over = True
+        if hasattr(self, "_handler"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL if self._handler is None else self._handler)
+            left, interval = self._timer
+            if left:
+                left = max(left - (time.monotonic() - self._started), 1e-6)
+                signal.setitimer(signal.ITIMER_REAL, left, interval)
+            del self._handler
+        super().stop()
+
+    def _on_alarm(self, signum: int, frame: FrameType | None) -> None:
+        if self.is_over:
             return
-        end.report(frame)
-        end.cancellation.cancel()
-        raise _DeadlinePassed
-
-    previous_handler = signal.signal(signal.SIGALRM, on_alarm)
-    started = time.monotonic()
-    previous_left, previous_interval = signal.setitimer(signal.ITIMER_REAL, max(end.seconds_left, 1e-6), _AGAIN_S)
-    try:
-        with _watcher(end, strike=lambda: None):
-            yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous_handler)
-        if previous_left:
-            left = max(previous_left - (time.monotonic() - started), 1e-6)
-            signal.setitimer(signal.ITIMER_REAL, left, previous_interval)
+        if not self._cancellation.is_due:
+            if callable(self._handler):
+                self._handler(signum, frame)
+        elif self.is_worth_striking():
+            self.report(frame)
+            self._cancellation.cancel()
+            raise _DeadlinePassed
 
 
-@contextmanager
-def _thread_alarm(end: _End) -> Iterator[None]:
-    thread_id = ctypes.c_ulong(threading.get_ident())
+class _Watcher(_Enforcer):
+    """In other threads an asynchronous exception strikes."""
 
-    def strike(error: type[BaseException] | None = _DeadlinePassed) -> None:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(thread_id, None if error is None else ctypes.py_object(error))
+    def stop(self) -> None:
+        self.is_over = True
+        with self._lock:
+            self._set(None)  # one that has not arrived yet
+        super().stop()
 
-    try:
-        with _watcher(end, strike):
-            yield
-    finally:
-        strike(None)  # one that has not arrived yet
+    def strike(self) -> None:
+        with self._lock:
+            if not self.is_over and self.is_worth_striking():
+                self._set(_DeadlinePassed)
+
+    def _set(self, error: type[BaseException] | None) -> None:
+        value = None if error is None else ctypes.py_object(error)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread_id), value)
 
 
-@contextmanager
-def _watcher(end: _End, strike: Callable[[], object]) -> Iterator[None]:
-    """A thread that waits for the deadline, then strikes and calls back, and strikes again until the body has ended.
-
-    It strikes before it calls back: what a callback wakes finds the exception waiting.
-    """
-    thread_id = threading.get_ident()
-    has_ended = threading.Event()
-    lock = threading.Lock()
-
-    def watch() -> None:
-        wait_s = end.seconds_left
-        while not has_ended.wait(wait_s):
-            with lock:
-                if has_ended.is_set():
-                    return
-                end.report(sys._current_frames().get(thread_id))  # noqa: SLF001 - the documented way
-                strike()
-            end.cancellation.cancel()
-            wait_s = _AGAIN_S
-
-    thread = threading.Thread(target=watch, name="fledge-deadline", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        with lock:
-            has_ended.set()
-        thread.join()
+def _cpu_clock(thread_id: int) -> Callable[[], float]:
+    """The processor time of a thread; zero where the platform does not tell, so that only long waits count."""
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return lambda: 0.0
+    clock = time.pthread_getcpuclockid(thread_id)
+    return lambda: time.clock_gettime(clock)
