@@ -19,7 +19,6 @@ from fledge.events import Failed, Retrying
 from fledge.lazy import lazy_logger
 
 if TYPE_CHECKING:
-
     from fledge.context import FlyteContext
     from fledge.metadata import TaskMetadata
 

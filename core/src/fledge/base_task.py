@@ -8,7 +8,6 @@ A local call, a worker rank and a container run take one path, `dispatch_execute
 
 from __future__ import annotations
 
-import logging
 import time
 import warnings
 from collections.abc import Mapping
@@ -33,6 +32,7 @@ from fledge.errors import (
 )
 from fledge.events import CacheHit, Failed, Finished, Ignored, Started
 from fledge.interface import CompiledInterface, Interface, fill_map, kwtypes
+from fledge.lazy import lazy_logger
 from fledge.metadata import TaskMetadata
 from fledge.nodes import create_node
 from fledge.promise import Promise, VoidPromise, pack_outputs
@@ -63,7 +63,7 @@ MODEL_CARD = "_ucm"
 DATA_CARD = "_ucd"
 UNSET_CARD = "_uc"
 
-_log = logging.getLogger("fledge.task")
+_log = lazy_logger("fledge.task")
 
 T = TypeVar("T")
 ALL_DECK_FIELDS = (

@@ -9,29 +9,33 @@ line, not the run.
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
-import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fledge import idl
 from fledge.errors import FledgeError
+from fledge.lazy import lazy, lazy_logger
 from fledge.storage import LIVE_SCHEME, StorageRouter, materialize, scheme_of
 
 if TYPE_CHECKING:
+    import hashlib
+    import pathlib
+    import shutil
+
     from fledge.idl import interface as interface_messages
     from fledge.idl import literals
     from fledge.metadata import TaskMetadata
+else:
+    hashlib = lazy("hashlib")
+    pathlib = lazy("pathlib")
+    shutil = lazy("shutil")
 
 __all__ = ["CacheKey", "ResultCache", "Uncacheable", "cache_key"]
 
-_log = logging.getLogger("fledge.cache")
+_log = lazy_logger("fledge.cache")
 _BLOCK = 1 << 20
 
 
@@ -135,7 +139,7 @@ def _content_of(uri: str, name: str, storage: StorageRouter) -> str:
         raise Uncacheable(
             name, f"{uri} is remote, and reading it all would cost more than it saves. Annotate it with HashMethod"
         )
-    path = Path(storage.local_path(uri))
+    path = pathlib.Path(storage.local_path(uri))
     digest = hashlib.sha256()
     try:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -152,10 +156,10 @@ def _content_of(uri: str, name: str, storage: StorageRouter) -> str:
 class ResultCache:
     """The files: `<folder>/fledge/v1/<2 hex>/<sha256>.pb`, and beside each a folder of the data it refers to."""
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder) / "fledge" / "v1"
+    def __init__(self, folder: str | pathlib.Path) -> None:
+        self.folder = pathlib.Path(folder) / "fledge" / "v1"
 
-    def path(self, key: CacheKey) -> Path:
+    def path(self, key: CacheKey) -> pathlib.Path:
         return self.folder / key.digest[:2] / f"{key.digest}.pb"
 
     def read(self, key: CacheKey) -> literals.LiteralMap | None:
@@ -178,8 +182,8 @@ class ResultCache:
     def write(self, key: CacheKey, outputs: literals.LiteralMap, storage: StorageRouter) -> None:
         """Store outputs; live values are written out and local files copied, so that they last. Never raises."""
         path = self.path(key)
-        partial = path.with_name(f".{uuid.uuid4().hex}.partial")
-        data_folder = path.parent / f"{key.digest}.data" / uuid.uuid4().hex
+        partial = path.with_name(f".{os.urandom(16).hex()}.partial")
+        data_folder = path.parent / f"{key.digest}.data" / os.urandom(16).hex()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             body = idl.deterministic_bytes(_kept(outputs, data_folder, storage))
@@ -232,7 +236,7 @@ class ResultCache:
         return removed
 
 
-def _kept(outputs: literals.LiteralMap, data_folder: Path, storage: StorageRouter) -> literals.LiteralMap:
+def _kept(outputs: literals.LiteralMap, data_folder: pathlib.Path, storage: StorageRouter) -> literals.LiteralMap:
     lasting = storage.with_(raw_prefix=str(data_folder), live=storage.live)
     kept = idl.literals.LiteralMap()
     kept.CopyFrom(materialize(outputs, lasting))

@@ -5,14 +5,21 @@ Comments, formatting, docstrings and decorators do not count; a changed literal 
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import inspect
-import textwrap
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fledge.errors import DefinitionError
+from fledge.lazy import lazy
+
+if TYPE_CHECKING:
+    import ast
+    import hashlib
+    import textwrap
+else:
+    ast = lazy("ast")
+    hashlib = lazy("hashlib")
+    textwrap = lazy("textwrap")
 
 __all__ = ["code_version"]
 

@@ -7,29 +7,35 @@ other's. Nothing is built until somebody asks for a context.
 
 from __future__ import annotations
 
-import logging
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from datetime import datetime, timezone
 from enum import Enum
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from fledge.cancellation import Cancellation
 from fledge.errors import FledgeError
+from fledge.lazy import lazy, lazy_logger
 
 if TYPE_CHECKING:
+    import pathlib
+    import shutil
+    import tempfile
+    from logging import Logger
+
     from fledge.decks import Deck
     from fledge.events import TaskEvent
     from fledge.nodes import CompilationState
     from fledge.settings import LocalConfig, SerializationSettings
     from fledge.storage import LiveStore, StorageRouter
     from fledge.types.base import TypeRegistry
+else:
+    pathlib = lazy("pathlib")
+    shutil = lazy("shutil")
+    tempfile = lazy("tempfile")
 
 __all__ = [
     "ExecutionParameters",
@@ -138,7 +144,7 @@ class Secrets:
         for name in names:
             if name in os.environ:
                 return os.environ[name]
-        path = Path(self._folder, *(part.lower() for part in parts))
+        path = pathlib.Path(self._folder, *(part.lower() for part in parts))
         if path.is_file():
             return path.read_text().strip()
         raise FledgeError(
@@ -147,7 +153,7 @@ class Secrets:
 
 
 _LOCAL_SECRETS = Secrets(local=True)
-_task_log = logging.getLogger("fledge.task")
+_task_log = lazy_logger("fledge.task")
 
 
 class ExecutionParameters(_Copyable):
@@ -159,7 +165,7 @@ class ExecutionParameters(_Copyable):
     execution_date: datetime
     execution_id: str
     task_id: str
-    logging: logging.Logger
+    logging: Logger
     raw_output_prefix: str | None
     output_metadata_prefix: str | None
     checkpoint: Any  # Any: a checkpointer is whatever the platform or a plugin hands in

@@ -5,10 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from html import escape
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fledge.errors import DefinitionError, short_repr
+from fledge.lazy import lazy
+
+if TYPE_CHECKING:
+    import html
+else:
+    html = lazy("html")
 
 __all__ = [
     "DECK_FILE",
@@ -68,7 +73,7 @@ class Timeline:
     def mark(self, step: str) -> None:
         """The step has ended now."""
         now = time.perf_counter()
-        self._deck.append(f"<p>{escape(step)}: {now - self._last:.6f} s</p>")
+        self._deck.append(f"<p>{html.escape(step)}: {now - self._last:.6f} s</p>")
         self._last = now
 
 
@@ -77,7 +82,7 @@ def dependencies_deck() -> Deck:
     from importlib.metadata import distributions  # noqa: PLC0415 - expensive, and only this deck needs it
 
     lines = sorted({f"{one.name}=={one.version}" for one in distributions()}, key=str.lower)
-    return Deck(DeckField.DEPENDENCIES.value, "<pre>{}</pre>".format(escape("\n".join(lines))))
+    return Deck(DeckField.DEPENDENCIES.value, "<pre>{}</pre>".format(html.escape("\n".join(lines))))
 
 
 def check_deck_fields(task_name: str, fields: tuple[DeckField, ...] | None) -> list[DeckField]:
@@ -98,15 +103,15 @@ def add_value_deck(
     """A page with one section per value. A value that no plugin renders is shown as text."""
     deck = Deck(field.value)
     for name, value in values.items():
-        shown = plugins.render(value, types[name]) or f"<pre>{escape(short_repr(value, 2000))}</pre>"
-        deck.append(f"<h3>{escape(name)}</h3>\n{shown}")
+        shown = plugins.render(value, types[name]) or f"<pre>{html.escape(short_repr(value, 2000))}</pre>"
+        deck.append(f"<h3>{html.escape(name)}</h3>\n{shown}")
     decks.append(deck)
 
 
 def page(decks: Sequence[Deck], title: str) -> str:
     """All decks as one HTML page: no script, no external resource."""
-    sections = "\n".join(f"<section><h2>{escape(deck.name)}</h2>\n{deck.html}\n</section>" for deck in decks)
-    return _PAGE.format(title=escape(title), sections=sections)
+    sections = "\n".join(f"<section><h2>{html.escape(deck.name)}</h2>\n{deck.html}\n</section>" for deck in decks)
+    return _PAGE.format(title=html.escape(title), sections=sections)
 
 
 _PAGE = """<!doctype html>

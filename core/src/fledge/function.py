@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextvars
 import functools
 import inspect
-import threading
 from collections.abc import Callable, Coroutine
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from fledge.base_task import T
@@ -16,10 +13,19 @@ from fledge.context import FlyteContext, FlyteContextManager
 from fledge.decks import Deck, DeckField, dependencies_deck
 from fledge.errors import DefinitionError, DuplicateTaskError, UnsupportedTypeError
 from fledge.interface import Interface, UnresolvedAnnotation, interface_of
+from fledge.lazy import lazy
 from fledge.tracking import importable_module_name
 
 if TYPE_CHECKING:
+    import contextvars
+    import html
+    import threading
+
     from fledge.abstract_task import Value
+else:
+    contextvars = lazy("contextvars")
+    html = lazy("html")
+    threading = lazy("threading")
 
 __all__ = ["PythonFunctionTask"]
 
@@ -164,6 +170,6 @@ def _finish(coroutine: Coroutine[Any, Any, Value]) -> Value:  # Any: a coroutine
 
 def _source_html(function: Callable[..., Value]) -> str:
     try:
-        return f"<pre>{escape(inspect.getsource(function))}</pre>"
+        return f"<pre>{html.escape(inspect.getsource(function))}</pre>"
     except (OSError, TypeError):
         return "<p>The source is not available.</p>"

@@ -6,7 +6,6 @@ were first used, so that one program always gives the same bytes.
 
 from __future__ import annotations
 
-import hashlib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,13 +14,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fledge import idl
 from fledge.errors import CallError, DefinitionError, nearest, type_name
+from fledge.lazy import lazy
 from fledge.promise import NodeOutput, Promise, VoidPromise, pack_outputs
 
 if TYPE_CHECKING:
+    import hashlib
+
     from fledge.idl import interface, literals, workflow
     from fledge.interface import Interface
     from fledge.storage import StorageRouter
     from fledge.types.base import TypeRegistry
+else:
+    hashlib = lazy("hashlib")
 
 __all__ = ["GLOBAL_INPUT_NODE_ID", "CompilationState", "Entity", "Node", "binding_data", "create_node", "dns_name"]
 

@@ -5,21 +5,27 @@ Nothing here reads the environment but `LocalConfig.from_env()`, the one place w
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 import os
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from fledge.errors import DefinitionError
+from fledge.lazy import lazy
 
 if TYPE_CHECKING:
+    import base64
+    import gzip
+    import json
+
     from fledge.idl import security
+else:
+    base64 = lazy("base64")
+    gzip = lazy("gzip")
+    json = lazy("json")
 
 __all__ = [
     "Documentation",
@@ -140,7 +146,7 @@ class SerializationSettings:
 
     @property
     def virtualenv_root(self) -> str:
-        return str(PurePosixPath(self.python_interpreter).parent.parent)
+        return posixpath.dirname(posixpath.dirname(self.python_interpreter))
 
     @property
     def should_fast_serialize(self) -> bool:

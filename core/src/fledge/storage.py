@@ -8,19 +8,26 @@ router's `LiveStore` under `fledge-live:///<uuid>`; `materialize` writes them ou
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-import uuid
-import weakref
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
-from urllib.parse import unquote, urlsplit
 
 from fledge.errors import LiveValueError, StorageError
+from fledge.lazy import lazy
 
 if TYPE_CHECKING:
+    import pathlib
+    import shutil
+    import tempfile
+    import weakref
+    from urllib import parse
+
     from fledge.idl import literals
+else:
+    pathlib = lazy("pathlib")
+    shutil = lazy("shutil")
+    tempfile = lazy("tempfile")
+    weakref = lazy("weakref")
+    parse = lazy("urllib.parse")
 
 __all__ = ["LIVE_SCHEME", "LiveStore", "LocalStorage", "Storage", "StorageRouter", "materialize", "scheme_of"]
 
@@ -52,14 +59,18 @@ class Storage(Protocol):
         ...
 
 
+def _new_id() -> str:
+    return os.urandom(16).hex()
+
+
 def scheme_of(uri: str) -> str:
     """`s3` for `s3://...`; empty for a plain path."""
     head, separator, _ = uri.partition("://")
     return head.lower() if separator else ""
 
 
-def _path(uri: str) -> Path:
-    return Path(unquote(urlsplit(uri).path)) if scheme_of(uri) == "file" else Path(uri)
+def _path(uri: str) -> pathlib.Path:
+    return pathlib.Path(parse.unquote(parse.urlsplit(uri).path) if scheme_of(uri) == "file" else uri)
 
 
 class LocalStorage:
@@ -80,20 +91,20 @@ class LocalStorage:
             partial.write_bytes(data)
 
     def get(self, uri: str, to_path: str) -> None:
-        _copy(_path(uri), Path(to_path), uri)
+        _copy(_path(uri), pathlib.Path(to_path), uri)
 
     def put(self, from_path: str, uri: str) -> None:
-        _copy(Path(from_path), _path(uri), uri)
+        _copy(pathlib.Path(from_path), _path(uri), uri)
 
 
 class _Replacing:
     """A name beside `path` to write to; renamed over it on success, removed on failure."""
 
-    def __init__(self, path: Path, uri: str) -> None:
+    def __init__(self, path: pathlib.Path, uri: str) -> None:
         self.path, self.uri = path, uri
-        self.partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+        self.partial = path.with_name(f".{path.name}.{_new_id()}.partial")
 
-    def __enter__(self) -> Path:
+    def __enter__(self) -> pathlib.Path:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
@@ -114,7 +125,7 @@ class _Replacing:
             raise StorageError(self.uri, f"cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _copy(source: Path, target: Path, uri: str) -> None:
+def _copy(source: pathlib.Path, target: pathlib.Path, uri: str) -> None:
     if not source.exists():
         raise StorageError(str(source), "does not exist")
     with _Replacing(target, uri) as partial:
@@ -124,7 +135,7 @@ def _copy(source: Path, target: Path, uri: str) -> None:
             shutil.copyfile(source, partial)
 
 
-def _remove(path: Path) -> None:
+def _remove(path: pathlib.Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -155,7 +166,7 @@ class LiveStore:
             write: `write(value, local_path)` is called at most once per materialization.
             digest: `digest(value)` is a hash of the content, for cache keys; None: the value cannot be cached on.
         """
-        uri = f"{LIVE_SCHEME}:///{uuid.uuid4().hex}"
+        uri = f"{LIVE_SCHEME}:///{_new_id()}"
         self._values[uri] = _LiveValue(value, write, digest)
         return uri
 
@@ -262,7 +273,7 @@ class StorageRouter:
 
     def new_uri(self, name: str = "") -> str:
         """A URI below the raw prefix that nobody else has; `name` is its last part."""
-        unique = f"{self.raw_prefix.rstrip('/')}/{uuid.uuid4().hex}"
+        unique = f"{self.raw_prefix.rstrip('/')}/{_new_id()}"
         return f"{unique}/{name}" if name else unique
 
     def publish(self, local_path: str) -> str:
@@ -281,7 +292,7 @@ class StorageRouter:
         if scheme_of(uri) in ("", "file"):
             return str(_path(uri))
         name = uri.rstrip("/").rsplit("/", 1)[-1]
-        target = os.path.join(self._scratch() or _process_folder(), uuid.uuid4().hex, name)
+        target = os.path.join(self._scratch() or _process_folder(), _new_id(), name)
         self.get(uri, target)
         return target
 

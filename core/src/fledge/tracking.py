@@ -5,10 +5,16 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from pathlib import Path
 from types import FrameType, ModuleType
+from typing import TYPE_CHECKING
 
 from fledge.errors import NotImportableError
+from fledge.lazy import lazy
+
+if TYPE_CHECKING:
+    import pathlib
+else:
+    pathlib = lazy("pathlib")
 
 __all__ = ["TrackedInstance", "attribute_path", "import_module_once", "importable_module_name", "source_location"]
 
@@ -111,7 +117,7 @@ def importable_module_name(module: ModuleType) -> str | None:
 
 
 def _name_from_file(file: str) -> str:
-    path = Path(os.path.abspath(file))
+    path = pathlib.Path(os.path.abspath(file))
     parts = [path.stem]
     folder = path.parent
     while (folder / "__init__.py").exists():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fledge.context import FlyteContext
+from fledge.context import FlyteContext, FlyteContextManager
 from fledge.hooks.manager import PluginManager
 from fledge.settings import LocalConfig
 from fledge.storage import StorageRouter
 from fledge.types import builtin_registry
+from fledge.types.files import use_storage
 
 __all__ = ["default_context"]
 
@@ -19,6 +20,7 @@ def default_context(config: LocalConfig | None = None, *, discover: bool = True)
         discover: False: no installed plugins; for tests.
     """
     config = LocalConfig.from_env() if config is None else config
+    use_storage(lambda: FlyteContextManager.current_context().storage)
     registry = builtin_registry()
     plugins = PluginManager(registry, disable=config.disabled_plugins, discover=discover, trace=config.trace_hooks)
     return FlyteContext(plugins, registry, StorageRouter(factories=plugins.storages), config=config)

@@ -1,7 +1,1 @@
-"""The plugin contract (`spec`) and its manager (`manager`)."""
-
-from __future__ import annotations
-
-from fledge.hooks.spec import HOOK_API, hookimpl
-
-__all__ = ["HOOK_API", "hookimpl"]
+"""The plugin contract (`fledge.hooks.spec`) and its manager (`fledge.hooks.manager`)."""

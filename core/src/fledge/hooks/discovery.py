@@ -10,7 +10,14 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fledge.lazy import lazy
+
+if TYPE_CHECKING:
+    import pathlib
+else:
+    pathlib = lazy("pathlib")
 
 __all__ = ["GROUP", "InstalledPlugin", "installed_plugins"]
 
@@ -62,10 +69,10 @@ def _in_folder(folder: str) -> Iterator[InstalledPlugin]:
         except (OSError, UnicodeDecodeError):
             continue
         if f"[{GROUP}]" in text:
-            yield from _parse(text, *_name_and_version(Path(entry)))
+            yield from _parse(text, *_name_and_version(pathlib.Path(entry)))
 
 
-def _name_and_version(info: Path) -> tuple[str, str]:
+def _name_and_version(info: pathlib.Path) -> tuple[str, str]:
     """From the METADATA file, whose first lines are `Name:` and `Version:`; else from the folder's name."""
     name, version = "", ""
     for candidate in (info / "METADATA", info / "PKG-INFO"):

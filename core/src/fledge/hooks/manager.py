@@ -6,29 +6,34 @@ the others work. Nothing here depends on the order in which plugins were install
 
 from __future__ import annotations
 
-import logging
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import pluggy
-
 from fledge.errors import ClaimConflictError, HookCallError, PluginError, PluginLoadError, short_repr
-from fledge.hooks import spec
 from fledge.hooks.discovery import InstalledPlugin, installed_plugins
-from fledge.hooks.loading import HOOK_NAMES, check_hooks, import_hooks
+from fledge.lazy import lazy, lazy_logger
 
 if TYPE_CHECKING:
+    import pluggy
+
     from fledge.base_task import PythonTask, Task
     from fledge.events import TaskEvent
+    from fledge.hooks import loading, spec
     from fledge.storage import Storage
     from fledge.types.base import TypeRegistry, TypeTransformer
+else:
+    loading = lazy("fledge.hooks.loading")
+    pluggy = lazy("pluggy")
+    spec = lazy("fledge.hooks.spec")
 
 __all__ = ["PluginManager", "PluginState"]
 
-_log = logging.getLogger("fledge.hooks")
-_trace = logging.getLogger("fledge.hooks.trace")
+_log = lazy_logger("fledge.hooks")
+_trace = lazy_logger("fledge.hooks.trace")
 
 
 Observer = Callable[[str, str, Mapping[str, object]], None]
@@ -80,12 +85,17 @@ class PluginManager:
         self._observers: list[Observer] = [_log_call] if trace else []
         self._task_classes: dict[type, list[tuple[str, type[PythonTask[Any]]]]] = {}  # Any: of any config
         self._schemes: dict[str, list[str]] = {}
-        self._hooks: dict[str, tuple[_Implementation, ...]] = dict.fromkeys(HOOK_NAMES, ())
+        self._hooks: dict[str, tuple[_Implementation, ...]] = defaultdict(tuple)
         self._reported: set[tuple[str, str]] = set()
         self._lock = threading.RLock()
         self._is_loaded = self._is_loading = False
-        self._pluggy = pluggy.PluginManager("fledge")
-        self._pluggy.add_hookspecs(spec)
+
+    @cached_property
+    def _pluggy(self) -> pluggy.PluginManager:
+        """Made when a plugin is there to be registered: defining a task needs no pluggy."""
+        manager = pluggy.PluginManager("fledge")
+        manager.add_hookspecs(spec)
+        return manager
 
     # -- loading -------------------------------------------------------------------------------------------------------
 
@@ -114,7 +124,7 @@ class PluginManager:
 
     def _load_one(self, state: PluginState) -> None:
         try:
-            self._add(state, import_hooks(state.plugin))
+            self._add(state, loading.import_hooks(state.plugin))
         except PluginError as exc:
             self._quarantine(state, exc)
         except Exception as exc:  # noqa: BLE001 - a module may do anything, also when it is looked at
@@ -137,7 +147,7 @@ class PluginManager:
 
     def _add(self, state: PluginState, hooks: object) -> None:
         name = self._unique_name(state.plugin)
-        check_hooks(str(state.plugin), hooks, self._pluggy)
+        loading.check_hooks(str(state.plugin), hooks, self._pluggy)
         if self._pluggy.is_registered(hooks):
             other = self._pluggy.get_name(hooks)
             raise PluginLoadError(str(state.plugin), f"its hook module is already that of plugin {other}")
@@ -157,7 +167,7 @@ class PluginManager:
 
     def _collect(self) -> None:
         """Each hook's implementations as a tuple ordered by plugin name: what the calls below go through."""
-        for hook in HOOK_NAMES:
+        for hook in loading.HOOK_NAMES:
             found = [
                 _Implementation(impl.plugin_name, impl.function, tuple(impl.argnames))
                 for impl in getattr(self._pluggy.hook, hook).get_hookimpls()

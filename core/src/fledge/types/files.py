@@ -8,13 +8,12 @@ nothing.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args, get_origin
 
 from fledge.errors import DefinitionError
+from fledge.lazy import lazy
 from fledge.storage import StorageRouter, scheme_of
 
 __all__ = ["FlyteDirectory", "FlyteFile", "RemoteHandle", "handle_class", "use_storage"]
@@ -22,6 +21,9 @@ __all__ = ["FlyteDirectory", "FlyteFile", "RemoteHandle", "handle_class", "use_s
 Handle: TypeAlias = "RemoteHandle[Any]"  # Any: of any format
 H = TypeVar("H", bound=Handle)
 if TYPE_CHECKING:
+    import pathlib
+    import tempfile
+
     from typing_extensions import TypeVar as _TypeVar  # type checkers bring it along
 
     F = _TypeVar("F", default=str)
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     class _Formatted(Generic[F]):
         """Type checkers see a generic class with a default: FlyteFile, FlyteFile[Literal["csv"]]."""
 else:
+    pathlib = lazy("pathlib")
+    tempfile = lazy("tempfile")
     F = TypeVar("F")
 
     class _Formatted:
@@ -203,7 +207,7 @@ class FlyteFile(RemoteHandle[F]):
             with open(self, mode, **options) as stream:
                 yield stream
         elif not self.is_remote:
-            Path(self).parent.mkdir(parents=True, exist_ok=True)
+            pathlib.Path(self).parent.mkdir(parents=True, exist_ok=True)
             with open(self, mode, **options) as stream:
                 yield stream
         else:
@@ -252,5 +256,5 @@ class FlyteDirectory(RemoteHandle[F]):
             for name in sorted(files):
                 yield root, os.path.relpath(os.path.join(folder, name), root)
 
-    def __truediv__(self, name: str | os.PathLike[str]) -> Path:
-        return Path(self) / name
+    def __truediv__(self, name: str | os.PathLike[str]) -> pathlib.Path:
+        return pathlib.Path(self) / name

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import date, datetime
 from enum import Enum
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from fledge.types.hints import Unresolved
 from fledge.types.mismatch import Mismatch, key_step
@@ -28,7 +27,7 @@ def is_key(key: Annotation) -> bool:
     """May values of this type be keys of a dict?"""
     if isinstance(key, Unresolved) or key in _KEYS:
         return True
-    return isinstance(key, type) and issubclass(key, (Enum, UUID))
+    return isinstance(key, type) and (issubclass(key, Enum) or (key.__module__, key.__name__) == ("uuid", "UUID"))
 
 
 def convert_dict(

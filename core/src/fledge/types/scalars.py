@@ -86,12 +86,15 @@ ABSENT: Value = object()
 
 
 def _defaults_are_set(literals: Sequence[pb_literals.Literal], values: list[Value], kind: str) -> bool:
-    """A value that is not the default (0, "") is set for sure; the others have to be looked at."""
-    return all(
-        literal.scalar.primitive.WhichOneof("value") == kind
-        for literal, value in zip(literals, values, strict=True)
-        if not value
-    )
+    """A value that is not the default (0, "") is set for sure; each of the others has to be looked at."""
+    at, default = -1, type(values[0])()
+    try:
+        while True:
+            at = values.index(default, at + 1)
+            if literals[at].scalar.primitive.WhichOneof("value") != kind:
+                return False
+    except ValueError:  # no other default
+        return True
 
 
 # -- int ---------------------------------------------------------------------------------------------------------------

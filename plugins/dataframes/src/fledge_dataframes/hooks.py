@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fledge.hooks import hookimpl
+from fledge.hooks.spec import hookimpl
 from fledge_dataframes.transformer import FRAME_CLASSES, DatasetTransformer, FrameTransformer
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fledge import idl
-from fledge.hooks import hookimpl
+from fledge.hooks.spec import hookimpl
 from fledge_pod.checking import check_pod_spec
 
 if TYPE_CHECKING:
