@@ -14,6 +14,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import nox
@@ -63,42 +66,34 @@ def tests_all(session: nox.Session) -> None:
     missing = [version for version in PYTHONS if version not in found]
     if missing:
         session.warn(f"not on this machine, left out: Python {', '.join(missing)}")
-    failed = []
-    for version, interpreter in found.items():
-        session.log(f"Python {version}: {interpreter}")
-        is_own = version == f"{sys.version_info.major}.{sys.version_info.minor}"
-        try:
+    with all_of(session, "tests_all") as check:
+        for version, interpreter in found.items():
+            session.log(f"Python {version}: {interpreter}")
+            is_own = version == f"{sys.version_info.major}.{sys.version_info.minor}"
             # The CPU build of torch is at hand for few Pythons; elsewhere it would bring gigabytes of CUDA.
             python = shared_environment(session) if is_own else environment(session, f"py{version}", interpreter)
-            run_in(session, python, "-m", "pytest", *session.posargs)
-        except nox.command.CommandFailed:
-            failed.append(version)
-    if failed:
-        session.error(f"the tests failed on Python {', '.join(failed)}")
+            check(partial(run_in, session, python, "-m", "pytest", *session.posargs), f"Python {version}")
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and form: ruff (rules and format), and the changelog's fragments."""
     session.install(*group("lint"))
-    session.run("ruff", "check", *(session.posargs or ["."]))
-    session.run("ruff", "format", "--check", *(session.posargs or ["."]))
-    session.run("towncrier", "build", "--draft", "--version", "next", "--date", "unreleased", silent=True)
+    where = session.posargs or ["."]
+    with all_of(session, "lint") as check:
+        check(partial(session.run, "ruff", "check", *where), "rules")
+        check(partial(session.run, "ruff", "format", "--check", *where), "format")
+        check(partial(session.run, "towncrier", "build", "--draft", "--version", "next", silent=True), "changelog")
 
 
 @nox.session(python=False)
 def types(session: nox.Session) -> None:
     """Check every annotation with mypy in its strict mode, package by package."""
     python = shared_environment(session)
-    places = [["noxfile.py", "conftest.py"], *([place] for place in CHECKED if any((ROOT / place).rglob("*.py")))]
-    failed = []
-    for place in places:
-        try:
-            run_in(session, python, "-m", "mypy", *place)
-        except nox.command.CommandFailed:
-            failed += place
-    if failed:
-        session.error(f"mypy found errors in {', '.join(failed)}")
+    with all_of(session, "types") as check:
+        for place in (("noxfile.py", "conftest.py"), *((place,) for place in CHECKED)):
+            if any((ROOT / part).suffix or any((ROOT / part).rglob("*.py")) for part in place):
+                check(partial(run_in, session, python, "-m", "mypy", *place), " ".join(place))
 
 
 @nox.session(python=False)
@@ -204,6 +199,22 @@ def made(session: nox.Session, name: str, interpreter: str, installs: list[list[
             session.run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements)
         stamp.write_text(digest)
     return python
+
+
+@contextmanager
+def all_of(session: nox.Session, name: str) -> Iterator[Callable[[Callable[[], object], str], None]]:
+    """Run every check of a session even when one fails; the session fails at the end and names those that did."""
+    failed = []
+
+    def check(work: Callable[[], object], what: str) -> None:
+        try:
+            work()
+        except nox.command.CommandFailed:
+            failed.append(what)
+
+    yield check
+    if failed:
+        session.error(f"{name}: {', '.join(failed)}")
 
 
 def run_in(session: nox.Session, python: Path, *arguments: str) -> None:
