@@ -10,7 +10,7 @@ SOURCES = [*ROOT.glob("core/src/**/*.py"), *ROOT.glob("plugins*/src/**/*.py"), *
 
 
 def test_the_table_lists_the_variables_that_local_config_reads() -> None:
-    settings = (ROOT / "core/src/fledge/settings.py").read_text(encoding="utf-8")
+    settings = (ROOT / "core/src/fledge/local_config.py").read_text(encoding="utf-8")
     read = set(re.findall(r'"(FLEDGE_[A-Z_]+)"', settings))
     page = (ROOT / "docs/environment.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(FLEDGE_[A-Z_]+)`", page, re.MULTILINE)) == read

@@ -24,7 +24,7 @@ from fledge.function import PythonFunctionTask
 from fledge.hooks import spec
 from fledge.hooks.loading import HOOK_NAMES
 from fledge.hooks.manager import PluginManager
-from fledge.settings import LocalConfig
+from fledge.local_config import LocalConfig
 from fledge.wiring import default_context
 
 SETTINGS = SerializationSettings(project="p", domain="d", version="v")

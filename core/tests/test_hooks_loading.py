@@ -22,7 +22,7 @@ from fledge.errors import (
 )
 from fledge.hooks.discovery import InstalledPlugin, installed_plugins
 from fledge.hooks.manager import PluginManager
-from fledge.settings import LocalConfig
+from fledge.local_config import LocalConfig
 from fledge.types import TypeRegistry
 from fledge.wiring import default_context
 

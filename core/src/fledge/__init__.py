@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fledge.function import PythonFunctionTask
     from fledge.hooks.spec import HOOK_API, hookimpl
     from fledge.interface import Interface, kwtypes
+    from fledge.local_config import LocalConfig
     from fledge.metadata import TaskMetadata
     from fledge.promise import Promise, VoidPromise
     from fledge.serialize import explain, task_spec, task_template
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
         FastSerializationSettings,
         Image,
         ImageConfig,
-        LocalConfig,
         PodTemplate,
         Resources,
         Secret,
@@ -130,6 +130,7 @@ _HOMES = {
     "fledge.function": ("PythonFunctionTask",),
     "fledge.hooks.spec": ("HOOK_API", "hookimpl"),
     "fledge.interface": ("Interface", "kwtypes"),
+    "fledge.local_config": ("LocalConfig",),
     "fledge.metadata": ("TaskMetadata",),
     "fledge.promise": ("Promise", "VoidPromise"),
     "fledge.serialize": ("explain", "task_spec", "task_template"),
@@ -139,7 +140,6 @@ _HOMES = {
         "FastSerializationSettings",
         "Image",
         "ImageConfig",
-        "LocalConfig",
         "PodTemplate",
         "Resources",
         "Secret",

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from fledge.cancellation import Cancellation, limited
 from fledge.errors import FledgeError
-from fledge.events import Failed, Retrying
-from fledge.lazy import lazy_logger
+from fledge.lazy import lazy, lazy_logger
 
 if TYPE_CHECKING:
+    from fledge import events
     from fledge.context import FlyteContext
     from fledge.metadata import TaskMetadata
+else:
+    events = lazy("fledge.events")
 
 __all__ = ["environment", "is_plain", "is_retried", "run_attempts", "warn_if_deprecated"]
 
@@ -57,12 +59,12 @@ def run_attempts(task_name: str, metadata: TaskMetadata, ctx: FlyteContext, atte
             return limited(lambda: attempt(run), scope, task_name, timeout_s)  # noqa: B023 - called here and now
         except FledgeError as exc:
             if scope.is_due and ctx.plugins.has_observers:  # the attempt could not know how it would end
-                ctx.plugins.notify(Failed(task_name, ctx.rank, error=exc))
+                ctx.plugins.notify(events.Failed(task_name, ctx.rank, error=exc))
             if scope.is_due or not is_retried(exc, run):
                 raise
             _log.warning("task %s: attempt %d of %d failed: %s", task_name, number, metadata.retries + 1, exc)
             if ctx.plugins.has_observers:
-                ctx.plugins.notify(Retrying(task_name, ctx.rank, attempt=number, error=exc))
+                ctx.plugins.notify(events.Retrying(task_name, ctx.rank, attempt=number, error=exc))
 
 
 def is_retried(error: BaseException, ctx: FlyteContext) -> bool:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from fledge import idl
 from fledge.abstract_task import Task, TaskResolverMixin, Value
 from fledge.attempts import environment, is_plain, is_retried, run_attempts, warn_if_deprecated
-from fledge.cache import ResultCache, Uncacheable, cache_key
 from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager
 from fledge.decks import Deck, DeckField, Timeline, add_value_deck, check_deck_fields
 from fledge.errors import (
@@ -30,19 +29,23 @@ from fledge.errors import (
     mark_user_error,
     nearest,
 )
-from fledge.events import CacheHit, Failed, Finished, Ignored, Started
 from fledge.interface import CompiledInterface, Interface, fill_map, kwtypes
-from fledge.lazy import lazy_logger
+from fledge.lazy import lazy, lazy_logger
 from fledge.metadata import TaskMetadata
 from fledge.nodes import create_node
 from fledge.promise import Promise, VoidPromise, pack_outputs
-from fledge.settings import Documentation
 from fledge.storage import LiveStore
 from fledge.tracking import TrackedInstance
 
 if TYPE_CHECKING:
+    from fledge import cache, events
+    from fledge import settings as configuration
     from fledge.idl import interface as interface_messages
     from fledge.idl import literals, workflow
+else:
+    cache = lazy("fledge.cache")
+    events = lazy("fledge.events")
+    configuration = lazy("fledge.settings")
 
 __all__ = [
     "DATA_CARD",
@@ -153,12 +156,14 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         return list(self._deck_fields)
 
     @property
-    def docs(self) -> Documentation | None:
+    def docs(self) -> configuration.Documentation | None:
         """The documentation given, else what the docstring says."""
         if self._docs is not None:
             return self._docs
         text = self.python_interface.docstring
-        return None if text is None else Documentation(text.short_description or None, text.long_description)
+        return (
+            None if text is None else configuration.Documentation(text.short_description or None, text.long_description)
+        )
 
     def get_type_for_input_var(self, k: str, v: Value) -> type:
         """The declared type of an input. KeyError when there is no such input."""
@@ -292,20 +297,20 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         self, ctx: FlyteContext, inputs: literals.LiteralMap, metadata: TaskMetadata
     ) -> literals.LiteralMap:
         assert ctx.config is not None
-        cache = ResultCache(ctx.config.cache_dir)
+        store = cache.ResultCache(ctx.config.cache_dir)
         try:
-            key = cache_key(self.name, metadata, self.interface, inputs, ctx.storage)
-        except Uncacheable as exc:
+            key = cache.cache_key(self.name, metadata, self.interface, inputs, ctx.storage)
+        except cache.Uncacheable as exc:
             _log.warning("task %s runs without the cache: %s", self.name, exc)
             return self._run_uncached(ctx, inputs, metadata)
-        with cache.locked(key) if metadata.cache_serialize else nullcontext():
-            found = None if ctx.config.cache_overwrite else cache.read(key)
+        with store.locked(key) if metadata.cache_serialize else nullcontext():
+            found = None if ctx.config.cache_overwrite else store.read(key)
             if found is not None:
                 if ctx.plugins.has_observers:
-                    ctx.plugins.notify(CacheHit(self.name, ctx.rank))
+                    ctx.plugins.notify(events.CacheHit(self.name, ctx.rank))
                 return found
             outputs = self._run_uncached(ctx, inputs, metadata)
-            cache.write(key, outputs, ctx.storage)
+            store.write(key, outputs, ctx.storage)
             return outputs
 
     # -- the one path --------------------------------------------------------------------------------------------------
@@ -325,17 +330,17 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         if not ctx.plugins.has_observers:
             return self._dispatch(ctx, input_literal_map)
         notify, started = ctx.plugins.notify, time.monotonic()
-        notify(Started(self.name, ctx.rank))
+        notify(events.Started(self.name, ctx.rank))
         try:
             outputs = self._dispatch(ctx, input_literal_map)
         except BaseException as exc:
             if ignores_outputs(exc):
-                notify(Ignored(self.name, ctx.rank))
+                notify(events.Ignored(self.name, ctx.rank))
             elif not self._is_cut_off(ctx) and not is_retried(exc, ctx):
-                notify(Failed(self.name, ctx.rank, error=exc))
+                notify(events.Failed(self.name, ctx.rank, error=exc))
             raise
         if not self._is_cut_off(ctx):
-            notify(Finished(self.name, ctx.rank, seconds=time.monotonic() - started))
+            notify(events.Finished(self.name, ctx.rank, seconds=time.monotonic() - started))
         return outputs
 
     def _is_cut_off(self, ctx: FlyteContext) -> bool:

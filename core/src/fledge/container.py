@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 from fledge import idl
 from fledge.base_task import PythonTask, T, TaskResolverMixin
 from fledge.errors import DefinitionError, SerializationError
+from fledge.lazy import lazy
 from fledge.metadata import TaskMetadata
 from fledge.resolver import default_task_resolver
-from fledge.settings import Image, PodTemplate, Resources, Secret
 
 if TYPE_CHECKING:
+    from fledge import settings as configuration
     from fledge.idl import tasks
-    from fledge.settings import SerializationSettings
+    from fledge.settings import Image, PodTemplate, Resources, Secret, SerializationSettings
+else:
+    configuration = lazy("fledge.settings")
 
 __all__ = ["PythonAutoContainerTask", "add_resources", "container_args", "extended_resources", "image_name"]
 
@@ -129,7 +132,7 @@ class PythonAutoContainerTask(PythonTask[T]):
 
     def _container(self, settings: SerializationSettings) -> tasks.Container:
         requests = self._requests
-        if requests in (None, Resources()) and self._limits in (None, Resources()):
+        if _asks_nothing(requests) and _asks_nothing(self._limits):
             requests = settings.default_resources
         message = idl.tasks.Container(
             image=image_name(self._container_image, settings), args=self.get_command(settings)
@@ -179,7 +182,7 @@ def image_name(image: str | Image | None, settings: SerializationSettings) -> st
         SerializationError: A template names an image that the settings do not have.
     """
     config = settings.image_config
-    if isinstance(image, Image):
+    if isinstance(image, configuration.Image):
         return image.full
     if not image:
         return config.default_image.full if config.default_image is not None else ""
@@ -197,10 +200,14 @@ def image_name(image: str | Image | None, settings: SerializationSettings) -> st
     return f"{head}@sha256:{version}" if colon else filled
 
 
+def _asks_nothing(resources: Resources | None) -> bool:
+    return resources is None or resources == configuration.Resources()
+
+
 def _checked_secrets(task_name: str, secrets: Iterable[Secret] | None) -> tuple[Secret, ...]:
     checked = tuple(secrets or ())
     for secret in checked:
-        if not isinstance(secret, Secret):
+        if not isinstance(secret, configuration.Secret):
             raise DefinitionError(
                 f"task {task_name}: secret_requests holds {secret!r}. Write Secret(group=..., key=...)"
             )

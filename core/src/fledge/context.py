@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     from fledge.decks import Deck
     from fledge.events import TaskEvent
+    from fledge.local_config import LocalConfig
     from fledge.nodes import CompilationState
-    from fledge.settings import LocalConfig, SerializationSettings
+    from fledge.settings import SerializationSettings
     from fledge.storage import LiveStore, StorageRouter
     from fledge.types.base import TypeRegistry
 else:

@@ -29,9 +29,9 @@ from fledge.cancellation import Cancellation
 from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager, Scratch
 from fledge.decks import DECK_FILE, page
 from fledge.errors import FledgeError, NonRecoverableError, TaskLoadError, ignores_outputs, origin_of
+from fledge.local_config import LocalConfig
 from fledge.offload import load_offloaded, offload
 from fledge.resolver import load_object
-from fledge.settings import LocalConfig
 from fledge.storage import materialize
 from fledge.tracebacks import format_error, summary
 

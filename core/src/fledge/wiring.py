@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fledge.context import FlyteContext, FlyteContextManager
 from fledge.hooks.manager import PluginManager
-from fledge.settings import LocalConfig
+from fledge.local_config import LocalConfig
 from fledge.storage import StorageRouter
 from fledge.types import builtin_registry
 from fledge.types.files import use_storage

@@ -20,7 +20,7 @@ from fledge.cli.inspect_commands import explain_command, plugins_command, templa
 from fledge.cli.new_plugin_command import new_plugin_command
 from fledge.cli.run_command import run_command
 from fledge.errors import FledgeError, IgnoreOutputs, origin_of
-from fledge.settings import LocalConfig
+from fledge.local_config import LocalConfig
 from fledge.tracebacks import format_error, was_raised_by_fledge
 
 __all__ = ["main"]

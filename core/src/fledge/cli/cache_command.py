@@ -13,7 +13,7 @@ from fledge.cache import ResultCache, Uncacheable, cache_key
 from fledge.cli.options import input_options
 from fledge.cli.targets import load_target
 from fledge.context import FlyteContextManager
-from fledge.settings import LocalConfig
+from fledge.local_config import LocalConfig
 from fledge.storage import LiveStore
 
 if TYPE_CHECKING:

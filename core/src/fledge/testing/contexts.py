@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from fledge.context import FlyteContext, FlyteContextManager
-from fledge.settings import LocalConfig
+from fledge.local_config import LocalConfig
 from fledge.wiring import default_context
 
 if TYPE_CHECKING:

@@ -1,0 +1,42 @@
+"""What a local run is told by its environment: the one place where `FLEDGE_*` variables are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["LocalConfig"]
+
+
+@dataclass(frozen=True)
+class LocalConfig:
+    """What a local run is told by its environment; docs/environment.md is the table of all variables."""
+
+    cache_dir: str
+    cache_enabled: bool = True
+    cache_overwrite: bool = False
+    disabled_plugins: frozenset[str] = frozenset()
+    trace_hooks: bool = False
+    log_level: str | None = None
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> LocalConfig:
+        """Read every `FLEDGE_*` variable, now. The cache is off under pytest unless FLEDGE_CACHE says otherwise."""
+        env = os.environ if env is None else env
+        home = env.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+        return cls(
+            cache_dir=env.get("FLEDGE_CACHE_DIR") or home,
+            cache_enabled=_flag(env, "FLEDGE_CACHE", default="PYTEST_CURRENT_TEST" not in env),
+            cache_overwrite=_flag(env, "FLEDGE_CACHE_OVERWRITE", default=False),
+            disabled_plugins=frozenset(
+                name.strip() for name in env.get("FLEDGE_DISABLE_PLUGINS", "").split(",") if name.strip()
+            ),
+            trace_hooks=_flag(env, "FLEDGE_TRACE_HOOKS", default=False),
+            log_level=env.get("FLEDGE_LOG"),
+        )
+
+
+def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+    value = env.get(name)
+    return default if value is None else value.strip().lower() in ("1", "true", "t", "yes", "on")
