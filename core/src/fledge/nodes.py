@@ -296,4 +296,4 @@ def dns_name(name: str) -> str:
             out += char
         elif char.isalnum():
             out += f"-{char.lower()}" if has_room and not out.endswith("-") else char.lower()
-    return out.removesuffix("-")
+    return out.rstrip("-")
