@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 import pytest
 
 from fledge import idl
+from fledge.context import FlyteContextManager
 from fledge.errors import DefinitionError, StorageError, TypeConversionError
 from fledge.storage import LocalStorage, StorageRouter
 from fledge.types import FlyteDirectory, FlyteFile, Pickled, StructuredDataset, builtin_registry, files
@@ -176,6 +177,13 @@ def test_handles_a_user_makes_use_the_storage_of_the_running_task(
     with made.new_file("in.txt").open("w") as stream:
         stream.write("3")
     assert (made / "in.txt").read_text() == "3"
+
+
+def test_the_storage_of_the_running_task_is_that_of_the_current_context(bucket: Bucket, storage: StorageRouter) -> None:
+    bucket.write("bucket://data/x", b"1")
+    context = FlyteContextManager.current_context()
+    with FlyteContextManager.with_context(context.with_(storage=storage)):
+        assert Path(FlyteFile("bucket://data/x")).read_bytes() == b"1"
 
 
 def test_a_scheme_without_a_storage_names_the_package() -> None:

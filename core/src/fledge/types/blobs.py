@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from fledge import idl
+from fledge.lazy import lazy
 from fledge.types.annotated import Pickled
 from fledge.types.base import TypeTransformer
 from fledge.types.converter import Converter, PlainForm
@@ -21,10 +22,14 @@ from fledge.types.mismatch import Mismatch
 from fledge.types.wire import read_indirect, read_uri
 
 if TYPE_CHECKING:
+    import pickle
+
     from fledge.idl import literals as pb_literals
     from fledge.idl import types as pb_types
     from fledge.storage import StorageRouter
     from fledge.types.base import TypeRegistry
+else:
+    pickle = lazy("pickle")
 
 __all__ = ["BLOBS"]
 
@@ -50,7 +55,7 @@ class HandleTransformer(TypeTransformer[RemoteHandle]):
             format=python_type.extension(), dimensionality=multipart if self._directory else single
         )
 
-    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:  # noqa: ARG002 - given by the base class
+    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         def pack(value: object, storage: StorageRouter) -> object:
             uri, metadata = self._publish(value, python_type, storage)
             return {"path": uri, "metadata": metadata} if metadata else {"path": uri}
@@ -158,7 +163,7 @@ class PickleTransformer(TypeTransformer[Value]):
     def refusal(self, python_type: Annotation) -> str:
         return "Write Annotated[T, Pickled], with the type of the value for T" if python_type is Pickled else ""
 
-    def literal_type(self, python_type: Annotation, registry: TypeRegistry) -> pb_types.LiteralType:  # noqa: ARG002 - given by the base class
+    def literal_type(self, python_type: Annotation, registry: TypeRegistry) -> pb_types.LiteralType:
         made = idl.types.LiteralType(blob=idl.types.BlobType(format=PICKLE_FORMAT))
         made.metadata.fields["python_class_name"].string_value = str(unwrap(python_type)[0])
         return made
@@ -207,10 +212,8 @@ def _checkable(cls: Annotation) -> type:
 @cache
 def _dumps_function() -> Value:
     try:
-        import cloudpickle  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - optional
+        import cloudpickle  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
-        import pickle  # noqa: PLC0415 - most tasks never pickle
-
         return pickle.dumps
     return cloudpickle.dumps
 
@@ -221,11 +224,9 @@ def _dumps(value: object) -> bytes:
 
 
 def _load(uri: str, literal: pb_literals.Literal, bare: object, expected: type, storage: StorageRouter) -> object:
-    import pickle  # noqa: PLC0415 - most tasks never pickle
-
     data = read_uri(uri, literal, bare, storage)
     try:
-        value = pickle.loads(data)  # noqa: S301 - the annotation asks for it
+        value = pickle.loads(data)
     except Exception as exc:  # unpickling runs code that may raise anything
         raise Mismatch(bare, literal, f"it does not unpickle: {type(exc).__name__}: {exc}") from exc
     if not isinstance(value, expected):

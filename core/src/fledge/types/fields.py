@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
+from fledge.lazy import lazy
 from fledge.types.hints import class_hints, class_of, is_qualified, substitute
 
 if TYPE_CHECKING:
+    import dataclasses
+
     from fledge.types.kinds import Annotation
+else:
+    dataclasses = lazy("dataclasses")
 
 __all__ = ["NO_DEFAULT", "Field", "dataclass_fields", "lost_init_var", "named_tuple_fields", "typed_dict_fields"]
 
@@ -31,30 +36,27 @@ class Field(NamedTuple):
 
 def dataclass_fields(python_type: Annotation) -> list[Field]:
     """The fields of a dataclass, inherited ones included; those with `init=False` are set after construction."""
-    from dataclasses import MISSING, fields  # noqa: PLC0415 - users of dataclasses have loaded it, others need not
-
+    missing = dataclasses.MISSING
     hints = _all_hints(python_type)
     return [
         Field(
             field.name,
             hints.get(field.name, field.type),
-            field.default is MISSING and field.default_factory is MISSING,
-            NO_DEFAULT if field.default is MISSING else field.default,
+            field.default is missing and field.default_factory is missing,
+            NO_DEFAULT if field.default is missing else field.default,
             field.init,
             str(field.metadata.get("description", "")),
         )
-        for field in fields(class_of(python_type))
+        for field in dataclasses.fields(class_of(python_type))
     ]
 
 
 def lost_init_var(cls: Annotation) -> str:
     """The name of an InitVar without a default, which no value remembers; empty for none."""
-    from dataclasses import MISSING, fields  # noqa: PLC0415 - users of dataclasses have loaded it, others need not
-
-    kept = {field.name for field in fields(cls)}
+    kept, missing = {field.name for field in dataclasses.fields(cls)}, dataclasses.MISSING
     for name, field in cls.__dataclass_fields__.items():
         is_init_var = name not in kept and "InitVar" in str(field.type)
-        if is_init_var and field.default is MISSING and field.default_factory is MISSING:
+        if is_init_var and field.default is missing and field.default_factory is missing:
             return str(name)
     return ""
 
