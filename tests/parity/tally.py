@@ -1,0 +1,34 @@
+"""What a session of comparisons has compared, for the line at its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+__all__ = ["TALLY", "Tally"]
+
+
+@dataclass
+class Tally:
+    """Counts over all modules of the corpus."""
+
+    programs: int = 0
+    observations: int = 0
+    unlisted: int = 0
+    messages: Counter[str] = field(default_factory=Counter)
+
+    def add(self, programs: int, observations: int, messages: Counter[str], unlisted: int) -> None:
+        self.programs += programs
+        self.observations += observations
+        self.unlisted += unlisted
+        self.messages.update(messages)
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.messages.items()))
+        return (
+            f"parity: {self.programs} programs and {self.observations} observations, {self.messages.total()} messages "
+            f"({kinds}); differences outside the list: {self.unlisted}"
+        )
+
+
+TALLY = Tally()
