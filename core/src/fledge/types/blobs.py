@@ -55,7 +55,7 @@ class HandleTransformer(TypeTransformer[RemoteHandle]):
             format=python_type.extension(), dimensionality=multipart if self._directory else single
         )
 
-    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
+    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:  # noqa: ARG002 - given by the base class
         def pack(value: object, storage: StorageRouter) -> object:
             uri, metadata = self._publish(value, python_type, storage)
             return {"path": uri, "metadata": metadata} if metadata else {"path": uri}
@@ -163,7 +163,7 @@ class PickleTransformer(TypeTransformer[Value]):
     def refusal(self, python_type: Annotation) -> str:
         return "Write Annotated[T, Pickled], with the type of the value for T" if python_type is Pickled else ""
 
-    def literal_type(self, python_type: Annotation, registry: TypeRegistry) -> pb_types.LiteralType:
+    def literal_type(self, python_type: Annotation, registry: TypeRegistry) -> pb_types.LiteralType:  # noqa: ARG002 - given by the base class
         made = idl.types.LiteralType(blob=idl.types.BlobType(format=PICKLE_FORMAT))
         made.metadata.fields["python_class_name"].string_value = str(unwrap(python_type)[0])
         return made
@@ -212,7 +212,7 @@ def _checkable(cls: Annotation) -> type:
 @cache
 def _dumps_function() -> Value:
     try:
-        import cloudpickle  # type: ignore[import-not-found, unused-ignore]
+        import cloudpickle  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - optional
     except ImportError:
         return pickle.dumps
     return cloudpickle.dumps
