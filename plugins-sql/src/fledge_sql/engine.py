@@ -8,6 +8,7 @@ variables, no change of settings. `attach` and `writes` open a private database 
 from __future__ import annotations
 
 import atexit
+import datetime as dt
 import json
 import os
 import tempfile
@@ -30,6 +31,7 @@ __all__ = ["Attached", "Column", "Cursor", "EngineError", "Settings", "engine_ve
 LOCK_ATTEMPTS = 5
 LOCK_FIRST_WAIT_S = 0.05
 _INTERRUPT_EVERY_S = 0.05
+_LISTEN_EVERY_S = 0.1
 # Settings of every database. errors_as_json gives positions and candidates apart from the text.
 _SAFE = {
     "errors_as_json": True,
@@ -37,7 +39,12 @@ _SAFE = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
-_SAMPLES: dict[str, object] = {"BIGINT": 1, "INTEGER": 1, "DOUBLE": 1.0, "VARCHAR": "1", "BOOLEAN": True}
+_SAMPLES: dict[str, object] = {
+    **dict.fromkeys(("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "HUGEINT", "DOUBLE"), 1),
+    "VARCHAR": "1", "BOOLEAN": True, "BLOB": b"1", "DATE": dt.date(2000, 1, 1), "TIME": dt.time(1),
+    **dict.fromkeys(("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"), dt.datetime(2000, 1, 1, tzinfo=dt.timezone.utc)),
+    "INTERVAL": dt.timedelta(1),
+}
 _LOCKING = ("SET GLOBAL TimeZone = 'UTC'", "SET enable_external_access = false", "SET lock_configuration = true")
 
 
@@ -108,7 +115,7 @@ class Cursor:
         columns = self.columns(sql, dict.fromkeys(parameter_types))
         if _major() >= 2 or not parameter_types:
             return columns
-        samples = {name: _SAMPLES.get(sql_type) for name, sql_type in parameter_types.items()}
+        samples = {name: _sample(sql_type) for name, sql_type in parameter_types.items()}
         try:
             return self.columns(sql, samples)  # before 2.0 an expression of NULL loses its type
         except EngineError:  # a function that reads a constant, as a format, when it is bound
@@ -133,8 +140,7 @@ class Cursor:
                 if _major() >= 2:
                     relation = self._connection.sql(sql, params=parameters) if parameters else self._connection.sql(sql)
                     return relation.to_arrow_reader(batch_rows)
-                result: Any = self._execute(sql, parameters)  # Any: what 1.5 has, the stubs of 2.0 do not know
-                return result.fetch_record_batch(batch_rows)
+                return self._execute(sql, parameters).to_arrow_reader(batch_rows)
 
         return self._interruptible(start)
 
@@ -189,8 +195,7 @@ class Cursor:
             if _major() >= 2:  # before 2.0 a relation with parameters runs at once and is slow to read
                 relation = self._connection.sql(sql, params=parameters) if parameters else self._connection.sql(sql)
                 return relation.to_arrow_table()
-            result: Any = self._execute(sql, parameters)  # Any: what 1.5 has, the stubs of 2.0 do not know
-            return result.fetch_arrow_table()
+            return self._execute(sql, parameters).to_arrow_table()
 
     def _interruptible(self, work: Callable[[], Any]) -> Any:  # Any: whatever the work gives
         """Python runs signal handlers between byte codes of the main thread: keep it waiting, not in native code."""
@@ -199,7 +204,8 @@ class Cursor:
         errand = _Errand(work)
         try:
             errand.start()
-            errand.done.wait()
+            while not errand.done.wait(_LISTEN_EVERY_S):  # a signal that hits another thread does not end the wait
+                pass
         except BaseException:  # a signal's handler raised, perhaps before the errand ran
             if not errand.withdraw():
                 while not errand.done.wait(_INTERRUPT_EVERY_S):  # an interrupt before the query starts has no effect
@@ -239,6 +245,12 @@ class _Errand:
             self._error = exc
         finally:
             self.done.set()
+
+
+def _sample(sql_type: str) -> object:
+    if sql_type.endswith("[]"):
+        return []
+    return 1 if sql_type.startswith("DECIMAL") else _SAMPLES.get(sql_type)
 
 
 def quoted(name: str) -> str:
