@@ -26,8 +26,9 @@ Schema = dict[str, Plain]
 
 
 def dataclass_schema(python_type: Annotation, fields: list[Field], forms: Mapping[str, PlainForm]) -> Schema:
+    """Fields that no caller gives (`init=False`) are left out, as flytekit does."""
     cls = class_of(python_type)
-    return {"type": "object", "title": cls.__name__, **_properties(fields, forms)}
+    return {"type": "object", "title": cls.__name__, **_properties([one for one in fields if one.init], forms)}
 
 
 def typed_dict_schema(fields: list[Field], forms: Mapping[str, PlainForm]) -> Schema:
