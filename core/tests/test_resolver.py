@@ -46,7 +46,7 @@ class Holder:
     held = PythonTask[None]("kind", "test.held")
 
     @task
-    def method(a: int) -> int:  # noqa: N805 - a task in a class body takes no self
+    def method(a: int) -> int:
         return a
 
 

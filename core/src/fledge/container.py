@@ -196,6 +196,10 @@ def image_name(image: str | Image | None, settings: SerializationSettings) -> st
         return {"fqn": found.fqn, "version": found.version or "", None: found.full}[part]
 
     filled = _TEMPLATE.sub(fill, image)
+    if "{{" in filled:
+        raise SerializationError(
+            f"image {image!r}: {filled!r} is not filled in. Write {{{{.image.NAME.fqn}}}}:{{{{.image.NAME.version}}}}"
+        )
     head, colon, version = filled.partition(":sha256:")
     return f"{head}@sha256:{version}" if colon else filled
 

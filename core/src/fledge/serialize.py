@@ -112,6 +112,7 @@ def _merge_mappings(
         settings.prefer,
     )
     if custom:
+        _refuse_inexact(task.name, custom, "custom")
         try:
             idl.json_format.ParseDict(custom, template.custom)
         except (idl.json_format.ParseError, TypeError, ValueError) as exc:
@@ -128,6 +129,20 @@ def _merge_mappings(
             raise SerializationError(f"task {task.name}: {at} must be text, {who.get(at, _TASK)} gave {value!r}")
         template.config[key] = value
     origins.update(who)
+
+
+def _refuse_inexact(task_name: str, value: object, where: str) -> None:
+    """SerializationError for a whole number that would change: the numbers of `custom` are doubles."""
+    if isinstance(value, int):
+        bits = value.bit_length()
+        if bits > 53 and (bits > 1024 or value % (1 << (bits - 53))):
+            raise SerializationError(f"task {task_name}: {where} cannot hold {value} exactly. Write it as text")
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            _refuse_inexact(task_name, one, f"{where}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for number, one in enumerate(value):
+            _refuse_inexact(task_name, one, f"{where}[{number}]")
 
 
 def _set_messages(
