@@ -10,17 +10,16 @@ import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import pluggy
 from pluggy._hooks import varnames
 
 from fledge.errors import HookApiError, PluginLoadError
 from fledge.hooks import spec
 
 if TYPE_CHECKING:
-    import pluggy
-
     from fledge.hooks.discovery import InstalledPlugin
 
-__all__ = ["HOOK_NAMES", "check_hooks", "import_hooks"]
+__all__ = ["HOOK_NAMES", "check_hooks", "import_hooks", "new_manager"]
 
 HOOK_NAMES = tuple(name for name in spec.__all__ if hasattr(getattr(spec, name), "fledge_spec"))
 _ORDERING = ("tryfirst", "trylast", "wrapper", "hookwrapper", "optionalhook")
@@ -74,6 +73,13 @@ class _ProcessState:
                 if self.is_main:
                     signal.signal(number, handler)
         return " and ".join(changed)
+
+
+def new_manager() -> pluggy.PluginManager:
+    """An empty pluggy manager that knows the spec."""
+    manager = pluggy.PluginManager("fledge")
+    manager.add_hookspecs(spec)
+    return manager
 
 
 def check_hooks(plugin: str, module: object, manager: pluggy.PluginManager) -> None:

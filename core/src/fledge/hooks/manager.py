@@ -22,13 +22,11 @@ if TYPE_CHECKING:
 
     from fledge.base_task import PythonTask, Task
     from fledge.events import TaskEvent
-    from fledge.hooks import loading, spec
+    from fledge.hooks import loading
     from fledge.storage import Storage
     from fledge.types.base import TypeRegistry, TypeTransformer
 else:
     loading = lazy("fledge.hooks.loading")
-    pluggy = lazy("pluggy")
-    spec = lazy("fledge.hooks.spec")
 
 __all__ = ["PluginManager", "PluginState"]
 
@@ -93,9 +91,7 @@ class PluginManager:
     @cached_property
     def _pluggy(self) -> pluggy.PluginManager:
         """Made when a plugin is there to be registered: defining a task needs no pluggy."""
-        manager = pluggy.PluginManager("fledge")
-        manager.add_hookspecs(spec)
-        return manager
+        return loading.new_manager()
 
     # -- loading -------------------------------------------------------------------------------------------------------
 
