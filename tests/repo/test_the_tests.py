@@ -27,13 +27,19 @@ def called(node: ast.AST) -> str:
 
 
 def states(function: ast.AST, helpers: frozenset[str]) -> bool:
-    """Whether code asserts, calls one that does, or runs a process that must succeed."""
+    """Whether code asserts, calls one that does, runs a process that must succeed, or lets all but some errors out."""
     calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
     return (
         any(isinstance(node, ast.Assert) for node in ast.walk(function))
+        or any(isinstance(node, ast.ExceptHandler) and catches_some(node) for node in ast.walk(function))
         or any(called(call) in helpers or called(call).lower().startswith(ASSERTING) for call in calls)
         or any(ast.unparse(keyword) == "check=True" for call in calls for keyword in call.keywords)
     )
+
+
+def catches_some(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler names its errors, so that any other fails the test."""
+    return handler.type is not None and ast.unparse(handler.type) not in {"Exception", "BaseException"}
 
 
 def stating_helpers(tree: ast.Module) -> frozenset[str]:
