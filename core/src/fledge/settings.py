@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from fledge import idl
 from fledge.errors import DefinitionError
 from fledge.lazy import lazy
 
@@ -192,9 +193,7 @@ class Secret:
             raise DefinitionError("Secret(): name a group, a key or both")
 
     def to_message(self) -> security.Secret:
-        from fledge.idl import security as messages  # noqa: PLC0415 - the door loads protobuf
-
-        return messages.Secret(
+        return idl.security.Secret(
             group=self.group or "",
             group_version=self.group_version or "",
             key=self.key or "",
