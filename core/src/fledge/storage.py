@@ -77,13 +77,13 @@ class LocalStorage:
     """Files and folders of this machine, as plain paths or `file://` URIs."""
 
     def exists(self, uri: str) -> bool:
-        return _path(uri).exists()
+        return os.path.exists(_path(uri))
 
     def read(self, uri: str) -> bytes:
         try:
             return _path(uri).read_bytes()
-        except OSError as exc:
-            raise StorageError(uri, f"cannot be read: {exc.strerror or exc}") from exc
+        except (OSError, ValueError) as exc:  # ValueError: a zero byte in the name
+            raise StorageError(uri, f"cannot be read: {_reason(exc)}") from exc
 
     def write(self, uri: str, data: bytes) -> None:
         path = _path(uri)
@@ -107,8 +107,8 @@ class _Replacing:
     def __enter__(self) -> pathlib.Path:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise StorageError(self.uri, f"cannot be written: {exc.strerror or exc}") from exc
+        except (OSError, ValueError) as exc:
+            raise StorageError(self.uri, f"cannot be written: {_reason(exc)}") from exc
         return self.partial
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -121,12 +121,16 @@ class _Replacing:
             error = exc
         if error is not None:
             _remove(self.partial)
-        if isinstance(error, (OSError, shutil.Error)):
-            raise StorageError(self.uri, f"cannot be written: {getattr(error, 'strerror', None) or error}") from error
+        if isinstance(error, (OSError, ValueError)) and not isinstance(error, StorageError):
+            raise StorageError(self.uri, f"cannot be written: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _copy(source: pathlib.Path, target: pathlib.Path, uri: str) -> None:
-    if not source.exists():
+    if not os.path.exists(source):
         raise StorageError(str(source), "does not exist")
     with _Replacing(target, uri) as partial:
         if source.is_dir():
@@ -136,9 +140,9 @@ def _copy(source: pathlib.Path, target: pathlib.Path, uri: str) -> None:
 
 
 def _remove(path: pathlib.Path) -> None:
-    if path.is_dir():
+    if os.path.isdir(path):
         shutil.rmtree(path, ignore_errors=True)
-    else:
+    elif os.path.exists(path):
         path.unlink(missing_ok=True)
 
 
