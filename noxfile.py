@@ -133,7 +133,9 @@ def parity(session: nox.Session) -> None:
     """Compare with the newest flytekit, both SDKs in one process."""
     if not any((ROOT / "tests/parity").glob("test_*.py")):
         session.skip("tests/parity holds no tests")
-    python = environment(session, "parity", sys.executable, tools=("parity",))
+    packages = ("core", "plugins/dataframes", "plugins-distributed")
+    # flytekit makes the tasks of an Elastic config only where torch is installed.
+    python = environment(session, "parity", sys.executable, packages=packages, tools=("parity",), first=[TORCH])
     peers = [requirement for requirement in group("parity") if requirement.startswith("flytekit")]
     run_in(session, python, "-m", "pip", "install", "--quiet", "--upgrade", *peers)
     run_in(session, python, "-m", "pytest", *(session.posargs or ["tests/parity"]))

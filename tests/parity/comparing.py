@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tests.parity.calls import calls_of
+from tests.parity.container_runs import record_containers
 from tests.parity.differences import Difference, Row, compare, listed_rows
 from tests.parity.fledge_sdk import FledgeSdk
 from tests.parity.flytekit_sdk import FlytekitSdk
@@ -21,15 +22,31 @@ from tests.parity.values import plain
 if TYPE_CHECKING:
     from fledge.idl import admin_task, literals
 
-__all__ = ["FLEDGE", "FLYTEKIT", "STEMS", "compared", "count_messages", "idle", "recorded", "reread", "unlisted"]
+__all__ = [
+    "CONTAINERS",
+    "FLEDGE",
+    "FLYTEKIT",
+    "MODULES",
+    "STEMS",
+    "compared",
+    "count_messages",
+    "idle",
+    "recorded",
+    "reread",
+    "unlisted",
+]
 
 FLEDGE, FLYTEKIT = FledgeSdk(), FlytekitSdk()
-STEMS = sorted(path.stem for path in CORPUS.glob("*.py"))
+CONTAINERS = "container_runs"
+MODULES = sorted(path.stem for path in CORPUS.glob("*.py"))
+STEMS = [*MODULES, CONTAINERS]
 
 
 @functools.cache
 def recorded(sdk: Sdk, stem: str) -> Mapping[str, Recording]:
-    """What an SDK makes of the programs of a module, called with what is written."""
+    """What an SDK makes of a module's programs, called with what is written; or what its containers leave behind."""
+    if stem == CONTAINERS:
+        return record_containers(sdk.name)
     copy = load_copy(sdk, stem)
     with copy.active():
         return {name: record(copy, program) for name, program in copy.programs().items()}
@@ -57,10 +74,11 @@ def _generated(stem: str) -> Mapping[str, Sequence[Mapping[str, Any]]]:  # Any: 
 @functools.cache
 def compared(stem: str) -> tuple[Difference, ...]:
     """Every difference between the SDKs in the programs of a module, generated calls and reading included."""
-    theirs, ours = _with_generated(FLYTEKIT, stem), _with_generated(FLEDGE, stem)
+    both = recorded if stem == CONTAINERS else _with_generated
+    theirs, ours = both(FLYTEKIT, stem), both(FLEDGE, stem)
     assert theirs.keys() == ours.keys()
     found = [difference for name in ours for difference in compare(name, theirs[name], ours[name])]
-    return (*found, *reread(stem))
+    return (*found, *(reread(stem) if stem != CONTAINERS else ()))
 
 
 def reread(stem: str) -> Iterator[Difference]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pytest
 
 HAS_FLYTEKIT = importlib.util.find_spec("flytekit") is not None
-collect_ignore = [] if HAS_FLYTEKIT else ["test_parity.py", "test_containers_agree.py"]
+collect_ignore = [] if HAS_FLYTEKIT else ["test_parity.py"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -14,20 +14,16 @@ class Tally:
 
     programs: int = 0
     observations: int = 0
+    container_runs: int = 0
     unlisted: int = 0
     messages: Counter[str] = field(default_factory=Counter)
-
-    def add(self, programs: int, observations: int, messages: Counter[str], unlisted: int) -> None:
-        self.programs += programs
-        self.observations += observations
-        self.unlisted += unlisted
-        self.messages.update(messages)
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.messages.items()))
         return (
-            f"parity: {self.programs} programs and {self.observations} observations, {self.messages.total()} messages "
-            f"({kinds}); differences outside the list: {self.unlisted}"
+            f"parity: {self.programs} programs, {self.observations} observations of behaviour and "
+            f"{self.container_runs} container runs compared; {self.messages.total()} messages ({kinds}); "
+            f"differences: {self.unlisted} outside the list"
         )
 
 

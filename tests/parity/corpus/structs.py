@@ -144,6 +144,14 @@ class Derived:
         self.area = self.width * self.height
 
 
+@dataclass
+class OnlyDerived:
+    area: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.area = 3
+
+
 @called_with({"p": Point(1.5, -0.0)}, p=st.builds(Point, REALS, REALS))
 @task
 def point(p: Point) -> Point:
@@ -244,6 +252,12 @@ def empty(e: Empty) -> Empty:
 @called_with({"d": Derived(2, 3)})
 @task
 def derived(d: Derived) -> int:
+    return d.area
+
+
+@called_with({"d": OnlyDerived()})
+@task
+def only_derived(d: OnlyDerived) -> int:
     return d.area
 
 
