@@ -79,7 +79,7 @@ def split(features: pa.Table, first_month: int, last_month: int) -> pa.Table: ..
 
 
 @sql_task(SQL / "score.sql")
-def score(predictions: pa.Table) -> Scores: ...  # type: ignore[empty-body] # the query is the body
+def score(predictions: pa.Table) -> Scores: ...
 
 
 @sql_task(SQL / "by_carrier_and_month.sql")

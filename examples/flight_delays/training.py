@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from examples.flight_delays.model import DelayModel, Encoding, labels, load_model, save_model
 from fledge import FlyteFile, Resources, current_context, task
-from fledge_distributed import Elastic, current_rank
+from fledge_distributed import Elastic, current_rank, shard_rows
 
 __all__ = ["EpochReport", "RankReport", "Trained", "TrainingReport", "predict", "train"]
 
@@ -77,7 +77,7 @@ def train(training: pa.Table, validation: pa.Table, epochs: int = 4, seed: int =
         seed + rank.rank
     )  # each rank has its own order of rows; DDP gives all of them rank 0's first weights
     encoding = Encoding.learnt_from(training)  # of all rows: the same on every rank
-    shards = [_shard(table, rank.rank, rank.world_size) for table in (training, validation)]
+    shards = shard_rows(training), shard_rows(validation)  # every rank has some rows of every day
     own, held_out = (_Rows(*encoding.encode(shard), labels(shard)) for shard in shards)
     model = DelayModel(encoding)
     history = _fit(model, own, held_out, epochs, _steps(training.num_rows, rank.world_size))
@@ -160,11 +160,6 @@ def _steps(rows: int, ranks: int) -> int:
     """Steps of one epoch: the whole batches of the smallest shard."""
     smallest = rows // ranks
     return max(1, smallest // BATCH_ROWS)
-
-
-def _shard(table: pa.Table, rank: int, world_size: int) -> pa.Table:
-    """Rows rank, rank + world_size, rank + 2 * world_size, ...: every rank has some of every day."""
-    return table.take(pa.array(range(rank, table.num_rows, world_size), pa.int64()))
 
 
 def _gathered(own: RankReport) -> list[RankReport]:
