@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fledge_distributed.checkpoints import Checkpoints
     from fledge_distributed.config import (
         CleanPodPolicy,
         Elastic,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PS",
+    "Checkpoints",
     "Chief",
     "CleanPodPolicy",
     "Elastic",
@@ -69,6 +71,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "checkpoints": ["Checkpoints"],
     "config": ["CleanPodPolicy", "Elastic", "Master", "PyTorch", "Ranks", "RestartPolicy", "RunPolicy", "Worker"],
     "errors": ["LaunchError", "LeaderIgnored", "RankError", "RankFailed", "RankTimeout"],
     "jobs": ["PS", "Chief", "Evaluator", "HorovodJob", "Launcher", "MPIJob", "TfJob"],
