@@ -63,11 +63,26 @@ class Cancellation:
         self._lock = threading.RLock()  # a signal handler may come in while this thread holds it
 
     def on_cancel(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback` once when the run is cut short, from any thread; at once if it already was.
+        """Call `callback` once when this run or one around it is cut short, from any thread; at once if it already was.
 
         Returns:
             The way to take it back.
         """
+        once = _Once(callback)
+        one: Cancellation | None = self
+        take_back = []
+        while one is not None:
+            take_back.append(one.listen(once))
+            one = one.parent
+
+        def forget() -> None:
+            for take in take_back:
+                take()
+
+        return forget
+
+    def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """As `on_cancel`, for this run alone and not for those around it."""
         with self._lock:
             self._callbacks.append(callback)
         if self.cancelled:
@@ -92,6 +107,20 @@ class Cancellation:
     @property
     def is_due(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
+
+
+class _Once:
+    """A callback that is called by the first of several that want to."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback: Callable[[], None] | None = callback
+        self._lock = threading.RLock()  # a signal handler may come in while this thread holds it
+
+    def __call__(self) -> None:
+        with self._lock:
+            callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
 
 
 def limited(call: Callable[[], R], cancellation: Cancellation, task_name: str, timeout_s: float) -> R:

@@ -11,12 +11,10 @@ import faulthandler
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tarfile
 import tempfile
-import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,9 +27,10 @@ from fledge.cancellation import Cancellation
 from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager, Scratch
 from fledge.decks import DECK_FILE, page
 from fledge.errors import FledgeError, NonRecoverableError, TaskLoadError, ignores_outputs, origin_of
-from fledge.local_config import LocalConfig
+from fledge.local_config import start_logging
 from fledge.offload import load_offloaded, offload
 from fledge.resolver import load_object
+from fledge.signals import Interruptions
 from fledge.storage import materialize
 from fledge.tracebacks import format_error, summary
 
@@ -93,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     invocation, is_test = _parse(sys.argv[1:] if argv is None else argv)
     if is_test:
         sys.exit(0)
-    logging.basicConfig(level=(LocalConfig.from_env().log_level or "WARNING").upper())
+    start_logging()
     if hasattr(signal, "SIGUSR1"):
         faulthandler.register(signal.SIGUSR1)  # prints the stacks of a run that seems to hang
     if os.getcwd() not in sys.path:
@@ -125,14 +124,15 @@ def run(invocation: Invocation) -> bool:
     storage = base.storage.with_(raw_prefix=invocation.raw_output_data_prefix, keep_local=False, scratch=scratch.made)
     state = ExecutionState(ExecutionState.Mode.TASK_EXECUTION, params)
     ctx = base.with_(storage=storage, execution_state=state, cancellation=Cancellation())
+    stopping = {signal.SIGTERM: Terminated}
     try:
-        with FlyteContextManager.with_context(ctx), _Termination(ctx.cancellation) as termination:
-            return _run_and_report(ctx, invocation, termination)
+        with FlyteContextManager.with_context(ctx), Interruptions(ctx.cancellation, stopping, once=True) as signals:
+            return _run_and_report(ctx, invocation, signals)
     finally:
         scratch.remove()
 
 
-def _run_and_report(ctx: FlyteContext, invocation: Invocation, termination: _Termination) -> bool:
+def _run_and_report(ctx: FlyteContext, invocation: Invocation, signals: Interruptions) -> bool:
     files: dict[str, bytes] | None = None
     task: Task | None = None
     error: BaseException | None = None
@@ -143,8 +143,8 @@ def _run_and_report(ctx: FlyteContext, invocation: Invocation, termination: _Ter
         files = _output_files(ctx, invocation, task, inputs)
     except BaseException as exc:  # noqa: BLE001 - whatever ended the task goes into error.pb
         error = exc
-    termination.disarm()
-    if termination.is_told and files is None:  # whatever came of the interruption, it is not the task's own doing
+    signals.disarm()
+    if signals.are_told and files is None:  # whatever came of the interruption, it is not the task's own doing
         error = Terminated.after(error)
     if error is None and files is None:
         _log.info("the task ignores its outputs: nothing is written")
@@ -251,53 +251,6 @@ def _write_deck(ctx: FlyteContext, prefix: str) -> None:
 def _write(ctx: FlyteContext, prefix: str, files: Mapping[str, bytes]) -> None:
     for name, data in files.items():
         ctx.storage.write(f"{prefix.rstrip('/')}/{name}", data)
-
-
-class _Termination:
-    """SIGTERM cancels the run and ends the task with `Terminated`, once; the previous handler is restored.
-
-    A handler has to wait while the main thread is in native code. A watcher reads the signal from the wakeup file
-    descriptor meanwhile and calls back whoever can end that code. Outside the main thread, where no handler can be set,
-    nothing is done.
-    """
-
-    def __init__(self, cancellation: Cancellation) -> None:
-        self._cancellation = cancellation
-        self._is_armed = threading.current_thread() is threading.main_thread()
-        self.is_told = False
-
-    def __enter__(self) -> _Termination:  # noqa: PYI034 - Self is in typing from 3.11 on
-        if self._is_armed:
-            self._previous = signal.signal(signal.SIGTERM, self._on_term)
-            self._reading, self._writing = socket.socketpair()
-            self._writing.setblocking(False)
-            self._previous_fd = signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
-            threading.Thread(target=self._watch, name="fledge-sigterm", daemon=True).start()
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if hasattr(self, "_previous"):
-            signal.signal(signal.SIGTERM, self._previous)
-            signal.set_wakeup_fd(self._previous_fd)
-            self._writing.close()  # ends the watcher
-
-    def disarm(self) -> None:
-        """The task has ended: from now on the report is written, which a signal must not cut in half."""
-        self._is_armed = False
-
-    def _on_term(self, *_: object) -> None:
-        self.is_told = True
-        if self._is_armed:
-            self._is_armed = False
-            self._cancellation.cancel()
-            raise Terminated
-
-    def _watch(self) -> None:
-        with self._reading:
-            while received := self._reading.recv(64):
-                if signal.SIGTERM in received:
-                    self.is_told = True
-                    self._cancellation.cancel()
 
 
 # -- command line and environment --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["LocalConfig"]
+__all__ = ["LocalConfig", "start_logging"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,17 @@ class LocalConfig:
             trace_hooks=_flag(env, "FLEDGE_TRACE_HOOKS", default=False),
             log_level=env.get("FLEDGE_LOG"),
         )
+
+
+def start_logging() -> None:
+    """For our own commands: what is logged goes to stderr, from the level that FLEDGE_LOG names on, else warnings."""
+    import logging  # noqa: PLC0415 - commands only; a library that is imported logs nothing by itself
+
+    level = (LocalConfig.from_env().log_level or "WARNING").upper()
+    known = level in logging._nameToLevel  # noqa: SLF001 - getLevelNamesMapping came with Python 3.11
+    logging.basicConfig(level=level if known else "WARNING", format="%(levelname)s %(name)s: %(message)s")
+    if not known:
+        logging.getLogger("fledge").warning("FLEDGE_LOG=%s is no level: DEBUG, INFO, WARNING, ERROR, CRITICAL", level)
 
 
 def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:

@@ -5,7 +5,6 @@ Exit codes: 0 ok, 1 the user's error, 2 usage, 3 system, 130 Ctrl-C, 143 SIGTERM
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -19,8 +18,10 @@ from fledge.cli.doctor_command import doctor_command
 from fledge.cli.inspect_commands import explain_command, plugins_command, template_command
 from fledge.cli.new_plugin_command import new_plugin_command
 from fledge.cli.run_command import run_command
+from fledge.context import FlyteContextManager
 from fledge.errors import FledgeError, IgnoreOutputs, origin_of
-from fledge.local_config import LocalConfig
+from fledge.local_config import start_logging
+from fledge.signals import Interruptions
 from fledge.tracebacks import format_error, was_raised_by_fledge
 
 __all__ = ["main"]
@@ -46,11 +47,13 @@ for command in (
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
-    level = LocalConfig.from_env().log_level
-    logging.basicConfig(level=(level or "WARNING").upper(), format="%(levelname)s %(name)s: %(message)s")
-    signal.signal(signal.SIGTERM, _on_term)
+    start_logging()
+    raising = {signal.SIGTERM: _Stopped, signal.SIGINT: KeyboardInterrupt}
     try:
-        app.main(args=list(argv) if argv is not None else None, prog_name="fledge", standalone_mode=False)
+        with Interruptions(FlyteContextManager.current_context().cancellation, raising):
+            app.main(args=list(argv) if argv is not None else None, prog_name="fledge", standalone_mode=False)
+    except _Stopped:
+        sys.exit(143)
     except click.exceptions.Exit as exc:
         sys.exit(exc.exit_code)
     except click.ClickException as exc:
@@ -62,14 +65,19 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except IgnoreOutputs as exc:
         click.echo(f"the task ignored its outputs: {exc}", err=True)
         sys.exit(0)
+    except SystemExit as exc:
+        if origin_of(exc) != "USER":  # one of our own commands has its exit code
+            raise
+        _show(exc)
+        sys.exit(1)
     except Exception as exc:  # noqa: BLE001 - the end of every error: it becomes an exit code
         _show(exc)
         sys.exit(1 if origin_of(exc) == "USER" else 3)
     sys.exit(0)
 
 
-def _on_term(*_: object) -> NoReturn:
-    sys.exit(143)
+class _Stopped(BaseException):
+    """SIGTERM came."""
 
 
 def _show(error: BaseException) -> None:

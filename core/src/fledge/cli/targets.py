@@ -15,6 +15,7 @@ from fledge.base_task import PythonTask, Task
 from fledge.errors import TaskLoadError, nearest
 from fledge.flow import PythonFunctionWorkflow
 from fledge.resolver import load_object
+from fledge.tracebacks import summary
 
 __all__ = ["Target", "load_target"]
 
@@ -37,22 +38,24 @@ def load_target(target: str) -> Target:
     except TaskLoadError as exc:
         tasks = sorted(key for key, value in vars(module).items() if isinstance(value, (Task, PythonFunctionWorkflow)))
         listed = f"Its tasks: {', '.join(tasks)}" if tasks else "It has no tasks"
-        raise click.UsageError(f"{place} has no task {name!r}{nearest(name, tasks)}. {listed}") from exc
+        hint = nearest(name, tasks) or "."
+        raise click.UsageError(f"{place} has no task {name!r}{hint} {listed}") from exc
     if not isinstance(found, (PythonTask, PythonFunctionWorkflow)):
         raise click.UsageError(f"{target} is a {type(found).__name__}, not a task. Decorate the function with @task")
     return found
 
 
 def _import(place: str) -> ModuleType:
+    file: Path | None = None
     if not (place.endswith(".py") or os.sep in place):
         if os.getcwd() not in sys.path:
             sys.path.insert(0, os.getcwd())
         name = place
     else:
-        path = Path(place).resolve()
-        if not path.is_file():
+        file = Path(place).resolve()
+        if not file.is_file():
             raise click.UsageError(f"{place}: no such file")
-        parts, folder = [path.stem], path.parent
+        parts, folder = [file.stem], file.parent
         while (folder / "__init__.py").exists():
             parts.insert(0, folder.name)
             folder = folder.parent
@@ -60,8 +63,12 @@ def _import(place: str) -> ModuleType:
             sys.path.insert(0, str(folder))
         name = ".".join(parts)
     try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as exc:
-        if exc.name is not None and (name == exc.name or name.startswith(f"{exc.name}.")):
+        module = importlib.import_module(name)
+    except (Exception, SystemExit) as exc:
+        missing = exc.name if isinstance(exc, ModuleNotFoundError) else None
+        if missing is not None and (name == missing or name.startswith(f"{missing}.")):
             raise click.UsageError(f"no module {name!r} in the working directory or on the Python path") from exc
-        raise TaskLoadError(f"{place} failed while it was imported: {exc}") from exc
+        raise TaskLoadError(f"{place} failed while it was imported: {summary(exc)}") from exc
+    if file is not None and os.path.realpath(module.__file__ or "") != str(file):
+        raise click.UsageError(f"{place}: Python knows another module {name!r}, {module.__file__}. Rename the file")
+    return module
