@@ -110,7 +110,7 @@ def fresh_process(
         **os.environ,
         "PYTHONPATH": os.pathsep.join(map(str, python_path)),
         "PYTHONWARNINGS": "error",
-        "FLEDGE_DISABLE_PLUGINS": "dataframes,distributed,sql,storage",
+        "FLEDGE_DISABLE_PLUGINS": "dataframes,distributed,pod,pydantic,sql,storage",
         **(env or {}),
     }
     return subprocess.run(
