@@ -20,9 +20,14 @@ if TYPE_CHECKING:
         SQLDefinitionError,
         SQLError,
     )
+    from fledge_sql.hosted import Athena, BigQuery, Snowflake
+    from fledge_sql.lineages import column_lineage, columns_read, output_schema
     from fledge_sql.schemas import Identifier
+    from fledge_sql.transpiling import transpile
 
 __all__ = [
+    "Athena",
+    "BigQuery",
     "DuckDB",
     "DuckDBTask",
     "Identifier",
@@ -32,8 +37,13 @@ __all__ = [
     "ReadOnlyError",
     "SQLDefinitionError",
     "SQLError",
+    "Snowflake",
     "check_query",
+    "column_lineage",
+    "columns_read",
+    "output_schema",
     "sql_task",
+    "transpile",
 ]
 
 _HOMES = {
@@ -47,7 +57,10 @@ _HOMES = {
         "SQLDefinitionError",
         "SQLError",
     ),
+    "fledge_sql.hosted": ("Athena", "BigQuery", "Snowflake"),
+    "fledge_sql.lineages": ("column_lineage", "columns_read", "output_schema"),
     "fledge_sql.schemas": ("Identifier",),
+    "fledge_sql.transpiling": ("transpile",),
 }
 
 

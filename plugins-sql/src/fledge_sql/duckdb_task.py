@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
+from fledge import idl
 from fledge.container import PythonAutoContainerTask
 from fledge.context import ExecutionState, FlyteContextManager
 from fledge.errors import DefinitionError, UnsupportedTypeError, add_note
@@ -22,10 +23,14 @@ from fledge.metadata import TaskMetadata
 from fledge_sql.checking import CheckedQuery, check_query
 from fledge_sql.engine import Cursor, Settings, open_cursor
 from fledge_sql.errors import SQLDefinitionError
+from fledge_sql.hosted import RESULT, Engine, task_type_of
 from fledge_sql.running import Runner
+from fledge_sql.transpiling import sql_dialect_number, transpile
 
 if TYPE_CHECKING:
-    from fledge.settings import Resources
+    from fledge.idl import interface as interface_messages
+    from fledge.idl import tasks
+    from fledge.settings import Resources, SerializationSettings
     from fledge_sql.schemas import Native
 
 __all__ = ["DuckDB", "DuckDBTask", "SQLFunctionTask", "sql_task"]
@@ -34,7 +39,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Value = Any  # Any: whatever the task declares
 
-TASK_TYPE = "duckdb"
 MEMORY_SHARE = 0.75  # of the container's memory; the rest is for Python and for Arrow results
 _METADATA = frozenset(
     {
@@ -52,12 +56,22 @@ class DuckDB:
     Args:
         query: SQL in DuckDB's dialect, or a path to a file that holds it.
         guard: False runs what the guards would refuse: several readers of the text, tables and functions by a list.
-        dialect: "duckdb", or the engine that a hosted Flyte runs the query on.
+        dialect: "duckdb": a container runs it. Else the engine that a hosted Flyte runs it on: a name, or
+            Snowflake(...), BigQuery(...), Athena(...) with what its connector needs to know. A local call runs on
+            DuckDB all the same.
     """
 
     query: str | Path = ""
     guard: bool = True
-    dialect: str = "duckdb"
+    dialect: str | Engine = "duckdb"
+
+    @property
+    def dialect_name(self) -> str:
+        return self.dialect.dialect if isinstance(self.dialect, Engine) else self.dialect
+
+    @property
+    def is_hosted(self) -> bool:
+        return self.dialect_name != "duckdb"
 
     @property
     def text(self) -> str:
@@ -97,6 +111,35 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
         in_container = ctx.execution_state.mode is ExecutionState.Mode.TASK_EXECUTION
         return self._runner(kwargs, stream=in_container and ctx.live is None)
 
+    @property
+    def interface(self) -> interface_messages.TypedInterface:
+        """On a hosted engine tables are the engine's own, found by their names: they are no inputs there."""
+        if not self._config.is_hosted:
+            return super().interface
+        registry = FlyteContextManager.current_context().registry
+        return self.python_interface.remove_inputs(self._checked.tables).to_typed_interface(registry)
+
+    def get_container(self, settings: SerializationSettings) -> tasks.Container | None:
+        """None when a hosted engine runs the query: a template has one target."""
+        return None if self._config.is_hosted else super().get_container(settings)
+
+    def get_sql(self, settings: SerializationSettings) -> tasks.Sql | None:  # noqa: ARG002 - the API's signature
+        """The statement in the hosted engine's SQL; None when a container runs it on DuckDB."""
+        if not self._config.is_hosted:
+            return None
+        text, _ = transpile(self, self._config.dialect_name)
+        return idl.tasks.Sql(statement=text, dialect=sql_dialect_number(text, self._config.dialect_name))
+
+    def get_config(self, settings: SerializationSettings) -> Mapping[str, str] | None:
+        engine = self._config.dialect
+        return engine.config() if isinstance(engine, Engine) else super().get_config(settings)
+
+    def get_custom(self, settings: SerializationSettings) -> Mapping[str, Any] | None:  # Any: JSON
+        engine = self._config.dialect
+        if not isinstance(engine, Engine):
+            return super().get_custom(settings)
+        return engine.custom(transpile(self, engine.dialect)[0], settings.domain)
+
     def _check(self, interface: Interface) -> None:
         try:
             inputs = dict(interface.inputs)
@@ -108,6 +151,17 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
         if not interface.outputs:
             raise SQLDefinitionError(f"task {self.name}: a query needs an output: outputs=kwtypes(result=pa.Table)")
         self._runner = Runner(self._checked, self._cursor)
+        if self._config.is_hosted:
+            self._check_hosted(interface)
+
+    def _check_hosted(self, interface: Interface) -> None:
+        """What the engine's connector cannot do is refused here, not on the cluster."""
+        if list(interface.outputs) != [RESULT] or self._checked.outputs[0].kind == "scalar":
+            raise SQLDefinitionError(
+                f"task {self.name}: on {self._config.dialect_name} the one output is a table called {RESULT!r}. "
+                f"Write outputs=kwtypes({RESULT}=pa.Table)"
+            )
+        transpile(self, self._config.dialect_name)
 
     def _cursor(self) -> Cursor:
         return open_cursor(self._settings())
@@ -143,7 +197,8 @@ class DuckDBTask(_QueryTask):
         self._config = _with_query(name, task_config, query)
         interface = Interface(inputs, outputs if outputs is not None else {"result": _default_output()})
         task_options.setdefault("metadata", _metadata(task_options))
-        super().__init__(name, self._config, TASK_TYPE, interface=interface, **task_options)
+        task_type = task_type_of(self._config.dialect_name)
+        super().__init__(name, self._config, task_type, interface=interface, **task_options)
         _check_types(interface, name)
         self._check(interface)
 
@@ -157,7 +212,7 @@ class SQLFunctionTask(_QueryTask, PythonFunctionTask[DuckDB]):
         self._config = task_config
         if not task_config.query:
             raise SQLDefinitionError(f"task {task_function.__name__}: DuckDB() holds no query. Write DuckDB('...')")
-        kwargs.setdefault("task_type", TASK_TYPE)
+        kwargs.setdefault("task_type", task_type_of(task_config.dialect_name))
         PythonFunctionTask.__init__(self, task_config, task_function, **kwargs)
         _refuse_body(task_function, self.name)
         self._check(self.python_interface)
@@ -175,7 +230,7 @@ def sql_task(
     query: str | Path,
     *,
     guard: bool = True,
-    dialect: str = "duckdb",
+    dialect: str | Engine = "duckdb",
     **options: Any,  # Any: what @task takes; checked there
 ) -> Callable[[Callable[P, R]], _Typed[P, R]]:
     """Make a task of a query and a function's signature. The body is `...` and never runs.

@@ -41,7 +41,11 @@ _SAFE = {
 }
 _SAMPLES: dict[str, object] = {
     **dict.fromkeys(("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "HUGEINT", "DOUBLE"), 1),
-    "VARCHAR": "1", "BOOLEAN": True, "BLOB": b"1", "DATE": dt.date(2000, 1, 1), "TIME": dt.time(1),
+    "VARCHAR": "1",
+    "BOOLEAN": True,
+    "BLOB": b"1",
+    "DATE": dt.date(2000, 1, 1),
+    "TIME": dt.time(1),
     **dict.fromkeys(("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"), dt.datetime(2000, 1, 1, tzinfo=dt.timezone.utc)),
     "INTERVAL": dt.timedelta(1),
 }
