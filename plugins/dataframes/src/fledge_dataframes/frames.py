@@ -30,6 +30,7 @@ from fledge_dataframes.libraries import (
     to_arrow,
 )
 from fledge_dataframes.parquet import ParquetFolder, write_parquet
+from fledge_dataframes.ranges import RangeStorage, file_system
 
 if TYPE_CHECKING:
     from fledge.idl import literals
@@ -108,11 +109,21 @@ def read_frame(
     format_ = kind.format
     if format_ not in ("", "parquet"):
         raise StorageError(uri, f"is stored as {format_}; only parquet is read. Write it as parquet")
-    folder = ParquetFolder(storage.local_path(uri), uri)
+    folder = _open_folder(uri, storage)
     names = _names(declared, stored, folder.schema, wanted)
     if wanted.is_stream:
         return _fit_stream(folder.stream(names), declared)
     return wanted.from_arrow(declared.fit(folder.read(names)))
+
+
+def _open_folder(uri: str, storage: StorageRouter) -> ParquetFolder:
+    """By ranges where the storage has them; otherwise a copy on this machine."""
+    if scheme_of(uri) not in ("", "file"):
+        remote = storage.for_uri(uri)
+        if isinstance(remote, RangeStorage):
+            files, path = file_system(remote, uri)
+            return ParquetFolder(path, uri, files)
+    return ParquetFolder(storage.local_path(uri), uri)
 
 
 def _read_live(uri: str, wanted: Library, declared: Declared, stored: Sequence[str], storage: StorageRouter) -> Frame:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from fledge.errors import StorageError
@@ -61,19 +62,20 @@ class ParquetFolder:
     """A parquet file or a folder of them. Opening reads the schema only.
 
     Args:
-        path: Where it lies on this machine.
+        path: Where it lies: on this machine, or in `files`.
         uri: How errors call it.
+        files: The file system of the path; None: this machine's.
 
     Raises:
         StorageError: Nothing is there, or it is not parquet.
     """
 
-    def __init__(self, path: str, uri: str) -> None:
+    def __init__(self, path: str, uri: str, files: pafs.FileSystem | None = None) -> None:
         self.uri = uri
-        if not os.path.exists(path):
-            raise StorageError(uri, "does not exist: the object has vanished or was never written")
         with self._named():
-            self._dataset: ds.FileSystemDataset = ds.dataset(path, format="parquet", partitioning="hive")
+            self._dataset: ds.FileSystemDataset = ds.dataset(
+                path, filesystem=files, format="parquet", partitioning="hive"
+            )
         if not self._dataset.files:
             raise StorageError(uri, "holds no parquet file")
         with self._named():
@@ -118,6 +120,10 @@ class ParquetFolder:
     def _named(self) -> Iterator[None]:
         try:
             yield
+        except StorageError:
+            raise
+        except FileNotFoundError as exc:
+            raise StorageError(self.uri, "does not exist: it has vanished or was never written") from exc
         except (OSError, pa.ArrowException) as exc:
             raise StorageError(self.uri, f"cannot be read as parquet: {exc}") from exc
 
