@@ -49,6 +49,28 @@ if TYPE_CHECKING:
     from google.protobuf import json_format, struct_pb2, text_format
     from google.protobuf.message import Message
 
+__all__ = [  # PEP 562 provides them; type checkers take what is listed here as exported
+    "Message",
+    "admin_description",
+    "admin_task",
+    "admin_workflow",
+    "artifact_id",
+    "deterministic_bytes",
+    "dynamic_job",
+    "errors",
+    "execution",
+    "identifier",
+    "interface",
+    "json_format",
+    "literals",
+    "security",
+    "struct_pb2",
+    "tasks",
+    "text_format",
+    "types",
+    "workflow",
+]
+
 _MODULES = {
     "admin_description": "flyteidl.admin.description_entity_pb2",
     "admin_task": "flyteidl.admin.task_pb2",
