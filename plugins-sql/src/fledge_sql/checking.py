@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +28,7 @@ from fledge_sql.schemas import (
     declare_input,
     declare_output,
 )
+from fledge_sql.scripts import NO_ACCESS, Access, access_of, check_script
 from fledge_sql.text import BoundText, Placeholder, bind, error_at, excerpt, line_column, placeholder_names, scan
 from fledge_sql.text import unknown_placeholder as unknown
 
@@ -46,6 +47,8 @@ class CheckedQuery:
         outputs: The declared outputs; empty when none were given.
         uses: The tables the query reads; empty when it is not guarded.
         columns: Names and types of the result; None when some table declares no columns.
+        access: What it may reach beyond its tables.
+        statements: For each statement whether it is a query; more than one only in a script that writes.
     """
 
     text: str
@@ -56,6 +59,8 @@ class CheckedQuery:
     outputs: tuple[Output, ...]
     uses: tuple[TableUse, ...]
     columns: tuple[Column, ...] | None
+    access: Access = NO_ACCESS
+    statements: tuple[bool, ...] = (True,)
 
     @cached_property
     def bound(self) -> BoundText:
@@ -72,7 +77,13 @@ class CheckedQuery:
 
 
 def check_query(
-    query: str, inputs: Mapping[str, Native], outputs: Mapping[str, Native] | None = None, *, guard: bool = True
+    query: str,
+    inputs: Mapping[str, Native],
+    outputs: Mapping[str, Native] | None = None,
+    *,
+    guard: bool = True,
+    attach: object = (),
+    writes: Iterable[str] = (),
 ) -> CheckedQuery:
     """Check a query against its declared inputs and outputs.
 
@@ -81,11 +92,14 @@ def check_query(
         inputs: Name to type, or to (type, default).
         outputs: Name to type; None: the result is not compared.
         guard: False: run what the guards would refuse, and what only DuckDB can parse.
+        attach, writes: As of DuckDB: databases to reach, and what a script may write.
 
     Raises:
         SQLDefinitionError: With the place of the first fault. ReadOnlyError, a child, when a guard refuses.
     """
     placeholders = scan(query)
+    access = access_of(attach, writes, inputs)
+    inputs = {name: given for name, given in inputs.items() if access.databases.get(name, "") is not None}
     declared = [declare_input(name, given[0] if isinstance(given, tuple) else given) for name, given in inputs.items()]
     parameters = {one.name: one for one in declared if isinstance(one, ParameterInput)}
     names = {one.name: one for one in declared if isinstance(one, NameInput)}
@@ -100,20 +114,16 @@ def check_query(
         tuple(declare_output(name, annotation) for name, annotation in (outputs or {}).items()),
         (),
         None,
+        access,
     )
     _check_used(draft)
     with open_cursor() as cursor:
-        first: tuple[tuple[TableUse, ...], tuple[Column, ...] | None] | None = None
-        used: set[str] = set()
-        for chosen in _combinations(names.values()):
-            one = _checked_text(cursor, draft, draft.bind(chosen), guard=guard)
-            used |= {use.name.lower() for use in one[0]}
-            first = first or one
-    assert first is not None
-    uses, columns = first
-    if guard:
-        _check_tables_used(draft, used)
-    return CheckedQuery(query, placeholders, parameters, names, tables, draft.outputs, uses, columns)
+        checked = [
+            _checked_text(cursor, draft, draft.bind(chosen), guard=guard) for chosen in _combinations(names.values())
+        ]
+    if guard and not access.writes:
+        _check_tables_used(draft, {use.name.lower() for one in checked for use in one.uses})
+    return checked[0]
 
 
 def query_error(bound: BoundText, exc: EngineError, known: Iterable[str] = ()) -> SQLDefinitionError:
@@ -130,33 +140,32 @@ def query_error(bound: BoundText, exc: EngineError, known: Iterable[str] = ()) -
     )
 
 
-def _checked_text(
-    cursor: Cursor, query: CheckedQuery, bound: BoundText, *, guard: bool
-) -> tuple[tuple[TableUse, ...], tuple[Column, ...] | None]:
+def _checked_text(cursor: Cursor, query: CheckedQuery, bound: BoundText, *, guard: bool) -> CheckedQuery:
+    """The query with what one choice of names shows: the tables it uses and the columns of its result."""
     if not bound.author.strip():
         raise SQLDefinitionError("the query is empty", line=1, column=1)
-    if guard:
-        uses = tuple(check_read_only(cursor, bound, query.tables))
-        wanted = {use.name.lower() for use in uses}
-        tables = [table for table in query.tables.values() if table.name.lower() in wanted]
-    else:
-        uses, tables = (), list(query.tables.values())
+    if query.access.writes:
+        return replace(query, statements=tuple(check_script(bound, query.tables, query.access)))
+    if not guard:
         try:
             cursor.statement_kinds(bound.sql)
         except EngineError as exc:
             raise syntax_error(bound, exc) from exc
-    if any(table.columns is None for table in tables) or not guard:
-        return uses, None
+        return query
+    uses = tuple(check_read_only(cursor, bound, query.tables, query.access.databases))
+    wanted = {use.name.lower() for use in uses}
+    tables = [table for table in query.tables.values() if table.name.lower() in wanted]
+    if any(table.columns is None for table in tables) or any(use.qualifier for use in uses):
+        return replace(query, uses=uses)
     for table in tables:
         cursor.create_empty(table.name, [Column(one.name, one.sql_type) for one in table.columns or ()])
+    types = {name: query.parameters[name].sql_type for name in query.used_parameters}
     try:
-        columns = tuple(
-            cursor.typed_columns(bound.sql, {name: query.parameters[name].sql_type for name in query.used_parameters})
-        )
+        columns = tuple(cursor.typed_columns(bound.sql, types))
     except EngineError as exc:
         raise query_error(bound, exc, _column_names(tables)) from exc
     check_result(query.outputs, columns, bound)
-    return uses, columns
+    return replace(query, uses=uses, columns=columns)
 
 
 def _check_placeholders(

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import dis
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from fledge import idl
+from fledge.code_version import code_version
 from fledge.container import PythonAutoContainerTask
 from fledge.context import ExecutionState, FlyteContextManager
 from fledge.errors import DefinitionError, UnsupportedTypeError, add_note
 from fledge.function import PythonFunctionTask
 from fledge.interface import Interface
 from fledge.metadata import TaskMetadata
+from fledge_sql.caching import cache_version, check_cacheable
 from fledge_sql.checking import CheckedQuery, check_query
-from fledge_sql.engine import Cursor, Settings, open_cursor
+from fledge_sql.engine import Settings
 from fledge_sql.errors import SQLDefinitionError
 from fledge_sql.hosted import RESULT, Engine, task_type_of
 from fledge_sql.running import Runner
@@ -39,6 +41,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Value = Any  # Any: whatever the task declares
 
+_AUTOMATIC = "by the meaning of the query"
 MEMORY_SHARE = 0.75  # of the container's memory; the rest is for Python and for Arrow results
 _METADATA = frozenset(
     {
@@ -55,6 +58,10 @@ class DuckDB:
 
     Args:
         query: SQL in DuckDB's dialect, or a path to a file that holds it.
+        attach: Database files to read under a name of their own: paths (the stem is the name), a mapping from name to
+            path, or names of FlyteFile inputs. Each call opens them read-only, in a private database.
+        writes: Tables and attached databases that the text may write; it may then be a script of several statements,
+            which runs as one transaction, and only the last one returns.
         guard: False runs what the guards would refuse: several readers of the text, tables and functions by a list.
         dialect: "duckdb": a container runs it. Else the engine that a hosted Flyte runs it on: a name, or
             Snowflake(...), BigQuery(...), Athena(...) with what its connector needs to know. A local call runs on
@@ -62,8 +69,10 @@ class DuckDB:
     """
 
     query: str | Path = ""
-    guard: bool = True
-    dialect: str | Engine = "duckdb"
+    attach: str | Path | Mapping[str, str | Path] | Iterable[str | Path] = field(default=(), kw_only=True)
+    writes: Iterable[str] = field(default=(), kw_only=True)
+    guard: bool = field(default=True, kw_only=True)
+    dialect: str | Engine = field(default="duckdb", kw_only=True)
 
     @property
     def dialect_name(self) -> str:
@@ -142,15 +151,23 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
 
     def _check(self, interface: Interface) -> None:
         try:
-            inputs = dict(interface.inputs)
-            self._checked = check_query(self._config.text, inputs, interface.outputs, guard=self._config.guard)
+            config = self._config
+            self._checked = check_query(
+                config.text,
+                interface.inputs,
+                interface.outputs,
+                guard=config.guard,
+                attach=config.attach,
+                writes=tuple(config.writes),
+            )
         except SQLDefinitionError as exc:
             where = f" ({self._config.query})" if isinstance(self._config.query, Path) else ""
             add_note(exc, f"in the query of task {self.name}{where}")
             raise
-        if not interface.outputs:
+        if not interface.outputs and not self._checked.access.writes:
             raise SQLDefinitionError(f"task {self.name}: a query needs an output: outputs=kwtypes(result=pa.Table)")
-        self._runner = Runner(self._checked, self._cursor)
+        self._runner = Runner(self._checked, self._settings)
+        self._set_cache_version()
         if self._config.is_hosted:
             self._check_hosted(interface)
 
@@ -163,8 +180,11 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
             )
         transpile(self, self._config.dialect_name)
 
-    def _cursor(self) -> Cursor:
-        return open_cursor(self._settings())
+    def _set_cache_version(self) -> None:
+        """`cache=True` alone: the version follows the meaning of the query."""
+        if self._metadata.cache and self._metadata.cache_version == _AUTOMATIC:
+            check_cacheable(self.name, self._checked)
+            self._metadata = replace(self._metadata, cache_version=cache_version(self._checked))
 
     def _settings(self) -> Settings:
         return settings_of(self._limits or self._requests)
@@ -210,6 +230,10 @@ class SQLFunctionTask(_QueryTask, PythonFunctionTask[DuckDB]):
         self, task_config: DuckDB, task_function: Callable[..., Value], **kwargs: Any
     ) -> None:  # Any: passed on
         self._config = task_config
+        metadata = kwargs.get("metadata")
+        if metadata is not None and metadata.cache and metadata.cache_version == code_version(task_function, ()):
+            # @task took the version from the function's code, which is `...`
+            kwargs["metadata"] = replace(metadata, cache_version=_AUTOMATIC)
         if not task_config.query:
             raise SQLDefinitionError(f"task {task_function.__name__}: DuckDB() holds no query. Write DuckDB('...')")
         kwargs.setdefault("task_type", task_type_of(task_config.dialect_name))
@@ -229,6 +253,8 @@ if TYPE_CHECKING:
 def sql_task(
     query: str | Path,
     *,
+    attach: str | Path | Mapping[str, str | Path] | Iterable[str | Path] = (),
+    writes: Iterable[str] = (),
     guard: bool = True,
     dialect: str | Engine = "duckdb",
     **options: Any,  # Any: what @task takes; checked there
@@ -237,13 +263,13 @@ def sql_task(
 
     Args:
         query: SQL with `$name` or `{{ .inputs.name }}` for values, the parameters' names for tables; or a path to it.
-        guard, dialect: As of DuckDB.
+        attach, writes, guard, dialect: As of DuckDB.
         **options: What `@task` takes.
 
     Raises:
         SQLDefinitionError: The query does not fit the signature; with line, column and way out.
     """
-    config = DuckDB(query, guard=guard, dialect=dialect)
+    config = DuckDB(query, attach=attach, writes=writes, guard=guard, dialect=dialect)
 
     def wrap(function: Callable[P, R]) -> _Typed[P, R]:
         given = dict(options)
@@ -291,12 +317,15 @@ def _with_query(name: str, config: DuckDB | None, query: str | Path) -> DuckDB:
         return DuckDB(query)
     if config.query and config.query != query:
         raise DefinitionError(f"task {name}: the query is given twice, as an argument and in DuckDB(...). Keep one")
-    return DuckDB(query, guard=config.guard, dialect=config.dialect)
+    return replace(config, query=query)
 
 
 def _metadata(options: dict[str, Any]) -> TaskMetadata:  # Any: options of any task
     """Takes the options that belong to TaskMetadata out of `options`."""
-    return TaskMetadata(**{key: options.pop(key) for key in _METADATA & options.keys()})
+    fields = {key: options.pop(key) for key in _METADATA & options.keys()}
+    if fields.get("cache"):
+        fields["cache_version"] = fields.get("cache_version") or _AUTOMATIC
+    return TaskMetadata(**fields)
 
 
 def _default_output() -> Native:

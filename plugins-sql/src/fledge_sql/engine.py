@@ -170,6 +170,11 @@ class Cursor:
         with _translated(sql):
             return [statement.type.name for statement in self._connection.extract_statements(sql)]
 
+    def statements(self, sql: str) -> list[tuple[str, set[str]]]:
+        """Each statement's text with the names of its parameters."""
+        with _translated(sql):
+            return [(one.query, set(one.named_parameters)) for one in self._connection.extract_statements(sql)]
+
     def progress(self) -> float:
         """Percent of the running query that is done; -1 when DuckDB cannot tell."""
         return float(self._connection.query_progress())

@@ -20,7 +20,17 @@ from fledge_sql.text import BoundText, excerpt, line_column
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
 
-__all__ = ["TABLE_FUNCTIONS", "TableUse", "check_read_only", "parse_tree", "tables_read"]
+__all__ = [
+    "EFFECTS",
+    "TABLE_FUNCTIONS",
+    "TableUse",
+    "check_read_only",
+    "parse_tree",
+    "refusal",
+    "syntax_error",
+    "tables_read",
+    "walk",
+]
 
 Node = dict[str, Any]  # Any: DuckDB's tree as JSON
 
@@ -30,7 +40,7 @@ TABLE_FUNCTIONS = frozenset(
 _QUERY_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 _SHOWS = frozenset({"DESCRIBE", "SUMMARY"})
 # Functions that change state from inside a SELECT, or that the next call could see.
-_EFFECTS = frozenset({"currval", "getvariable", "nextval", "setseed", "setval", "write_log"})
+EFFECTS = frozenset({"currval", "getvariable", "nextval", "setseed", "setval", "write_log"})
 _REFUSED_TREES = (
     *("DML", "DDL", "Command", "Drop", "Alter", "TruncateTable", "Copy", "Attach", "Detach", "Set", "Pragma", "Use"),
     *("Transaction", "Commit", "Rollback", "Into", "Show"),
@@ -58,15 +68,15 @@ def check_read_only(
     """
     kinds = _statement_kinds(cursor, bound)
     if len(kinds) != 1:
-        raise _refusal(
+        raise refusal(
             bound, _second_statement(cursor, bound), f"{len(kinds)} statements; a query task runs exactly one"
         )
     if kinds[0] == "MULTI" or (kinds[0] == "CREATE" and "pivot" in bound.sql.lower()):
-        raise _refusal(
+        raise refusal(
             bound, 0, "a PIVOT whose columns depend on the data; list them: PIVOT ... ON column IN ('a', 'b')"
         )
     if kinds[0] != "SELECT":
-        raise _refusal(bound, 0, f"the statement is {kinds[0]}; a query task takes one that only reads")
+        raise refusal(bound, 0, f"the statement is {kinds[0]}; a query task takes one that only reads")
     (root,) = _parsed(cursor, bound)
     _check_nodes(bound, root)
     _check_sqlglot(bound, parse_tree(bound))
@@ -103,7 +113,7 @@ def parse_tree(bound: BoundText) -> Expr:
         logger.setLevel(level)
     statements = [tree for tree in statements if type(tree).__name__ != "Semicolon"]
     if len(statements) != 1:
-        raise _refusal(bound, 0, f"{len(statements)} statements; a query task runs exactly one")
+        raise refusal(bound, 0, f"{len(statements)} statements; a query task runs exactly one")
     return statements[0]
 
 
@@ -144,30 +154,31 @@ def _is_recursive(body: Node) -> bool:
     return bool(query.get("type") == "RECURSIVE_CTE_NODE")
 
 
-def _walk(node: object) -> Iterator[Node]:
+def walk(node: object) -> Iterator[Node]:
+    """Every node of DuckDB's tree, from the root down."""
     if isinstance(node, dict):
         yield node
         for value in node.values():
-            yield from _walk(value)
+            yield from walk(value)
     elif isinstance(node, list):
         for item in node:
-            yield from _walk(item)
+            yield from walk(item)
 
 
 def _check_nodes(bound: BoundText, root: Node) -> None:
-    for node in _walk(root):
+    for node in walk(root):
         kind = node.get("type")
         if not isinstance(kind, str):
             continue
         if kind.endswith("_NODE") and kind not in _QUERY_NODES:
             what = kind.removesuffix("_QUERY_NODE").removesuffix("_NODE")
-            raise _refusal(bound, _first_position(bound.sql, node), f"{what} inside the query")
+            raise refusal(bound, _first_position(bound.sql, node), f"{what} inside the query")
         if kind == "TABLE_FUNCTION":
             _check_table_function(bound, node)
         elif kind == "SHOW_REF" and node.get("show_type") not in _SHOWS:
-            raise _refusal(bound, 0, "SHOW reads the catalog")
-        elif kind == "FUNCTION" and str(node.get("function_name", "")).lower() in _EFFECTS:
-            raise _refusal(
+            raise refusal(bound, 0, "SHOW reads the catalog")
+        elif kind == "FUNCTION" and str(node.get("function_name", "")).lower() in EFFECTS:
+            raise refusal(
                 bound, _position(bound.sql, node), f"function {node['function_name']}() changes or reads state"
             )
 
@@ -175,7 +186,7 @@ def _check_nodes(bound: BoundText, root: Node) -> None:
 def _check_table_function(bound: BoundText, node: Node) -> None:
     name = str(node.get("function", {}).get("function_name", ""))
     if name.lower() not in TABLE_FUNCTIONS:
-        raise _refusal(
+        raise refusal(
             bound, _position(bound.sql, node), f"table function {name}() is not allowed", _table_function_hint(name)
         )
 
@@ -194,7 +205,7 @@ def _check_table(bound: BoundText, use: TableUse, tables: Collection[str], datab
         if use.qualifier[0].lower() in {name.lower() for name in databases}:
             return
         full = ".".join((*use.qualifier, use.name))
-        raise _refusal(bound, use.position, f"table {full!r} is not a declared input")
+        raise refusal(bound, use.position, f"table {full!r} is not a declared input")
     if use.name.lower() not in known:
         declared = f"declared tables: {', '.join(sorted(tables))}" if tables else "the task declares no table"
         line, column = _place(bound, use.position)
@@ -211,11 +222,11 @@ def _check_sqlglot(bound: BoundText, tree: Expr) -> None:
     from sqlglot import exp  # noqa: PLC0415 - heavy; loaded when a query is first checked
 
     if not isinstance(tree, (exp.Query, exp.Values, exp.Describe, exp.Summarize, exp.Pivot)):
-        raise _refusal(bound, 0, f"the statement is {tree.key.upper()}; a query task takes one that only reads")
+        raise refusal(bound, 0, f"the statement is {tree.key.upper()}; a query task takes one that only reads")
     refused = tuple(getattr(exp, name) for name in _REFUSED_TREES)
     for node in tree.walk():
         if isinstance(node, refused) and not isinstance(node, exp.Query):
-            raise _refusal(bound, 0, f"{node.key.upper()} inside the query")
+            raise refusal(bound, 0, f"{node.key.upper()} inside the query")
 
 
 def _statement_kinds(cursor: Cursor, bound: BoundText) -> list[str]:
@@ -261,7 +272,7 @@ def _position(sql: str, node: Node) -> int:
 
 
 def _first_position(sql: str, node: Node) -> int:
-    places = [one["query_location"] for one in _walk(node) if "query_location" in one]
+    places = [one["query_location"] for one in walk(node) if "query_location" in one]
     return len(sql.encode()[: min(places)].decode(errors="ignore")) if places else 0
 
 
@@ -274,7 +285,8 @@ def _place(bound: BoundText, position: int) -> tuple[int, int]:
     return line_column(bound.author, bound.author_position(position))
 
 
-def _refusal(bound: BoundText, position: int, what: str, hint: str = _READING) -> ReadOnlyError:
+def refusal(bound: BoundText, position: int, what: str, hint: str = _READING) -> ReadOnlyError:
+    """The error of a guard, at the author's place."""
     line, column = _place(bound, position)
     return ReadOnlyError(
         what, line=line, column=column, hint=hint, excerpt=excerpt(bound.author, bound.author_position(position))

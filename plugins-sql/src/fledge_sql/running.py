@@ -20,10 +20,11 @@ from fledge.context import FlyteContextManager
 from fledge.errors import nearest
 from fledge_sql.arrow_types import arrow_schema
 from fledge_sql.checking import CheckedQuery, run_error
-from fledge_sql.engine import Column, Cursor, EngineError
+from fledge_sql.engine import Column, Cursor, EngineError, Settings, open_cursor, open_private
 from fledge_sql.errors import ParameterError, QueryCancelled, QueryError
 from fledge_sql.parameters import to_parameter
 from fledge_sql.results import check_result
+from fledge_sql.scripts import attached_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,12 +44,12 @@ class Runner:
 
     Args:
         query: What to run.
-        open_cursor: Opens a cursor for one call.
+        settings: Of the database, asked for at each call.
     """
 
-    def __init__(self, query: CheckedQuery, open_cursor: Callable[[], Cursor]) -> None:
+    def __init__(self, query: CheckedQuery, settings: Callable[[], Settings]) -> None:
         self._query = query
-        self._open_cursor = open_cursor
+        self._settings = settings
         self._known_results: set[tuple[object, ...]] = set()
 
     def __call__(self, values: Mapping[str, Value], *, stream: bool = False) -> Value:
@@ -65,22 +66,27 @@ class Runner:
         query = self._query
         parameters = {name: to_parameter(query.parameters[name], values[name]) for name in query.used_parameters}
         bound = self._bound(values)
-        cursor = self._open_cursor()
         try:
-            forget = FlyteContextManager.current_context().on_cancel(cursor.interrupt)
+            cursor = self._open(values)
+            result = None
             try:
-                result = self._run(cursor, bound, values, parameters, stream=stream)
+                forget = FlyteContextManager.current_context().on_cancel(cursor.interrupt)
+                try:
+                    result = self._run(cursor, bound, values, parameters, stream=stream)
+                finally:
+                    forget()
             finally:
-                forget()
+                if not _is_reader(result):  # a reader closes the cursor with its last batch
+                    cursor.close()
         except EngineError as exc:
-            cursor.close()
             raise self._error(bound, exc, parameters) from (None if self._has_secrets() else exc)
-        except BaseException:
-            cursor.close()
-            raise
-        if not _is_reader(result):
-            cursor.close()
         return result
+
+    def _open(self, values: Mapping[str, Value]) -> Cursor:
+        access = self._query.access
+        if access.is_private:
+            return open_private(self._settings(), attached_files(access, values))
+        return open_cursor(self._settings())
 
     def _bound(self, values: Mapping[str, Value]) -> BoundText:
         if not self._query.names:
@@ -110,19 +116,47 @@ class Runner:
             frame = _frame(table, values[name], scans=sum(use.name.lower() == name.lower() for use in query.uses))
             cursor.register(name, frame)
             schemas.append(getattr(frame, "schema", None))
+        if query.access.writes:
+            return self._run_script(cursor, bound, parameters)
         key = tuple(schemas)
         if key not in self._known_results:
             check_result(query.outputs, cursor.columns(bound.sql, parameters), bound)
             self._known_results.add(key)
+        return self._result(cursor, bound.sql, bound, parameters, stream=stream)
+
+    def _run_script(self, cursor: Cursor, bound: BoundText, parameters: Mapping[str, Value]) -> Value:
+        """One transaction: an attached file keeps its rows when any statement fails."""
+        statements = cursor.statements(bound.sql)
+        cursor.run("BEGIN TRANSACTION")
+        try:
+            result = None
+            for index, (sql, names) in enumerate(statements):
+                own = {name: parameters[name] for name in parameters if name.lower() in {one.lower() for one in names}}
+                is_last = index == len(statements) - 1
+                if is_last and self._query.statements[-1] and self._query.outputs:
+                    check_result(self._query.outputs, cursor.columns(sql, own), bound)
+                    result = self._result(cursor, sql, bound, own, stream=False)
+                else:
+                    cursor.table(sql, own)
+            cursor.run("COMMIT")
+        except BaseException:
+            cursor.run("ROLLBACK")
+            raise
+        return result
+
+    def _result(
+        self, cursor: Cursor, sql: str, bound: BoundText, parameters: Mapping[str, Value], *, stream: bool
+    ) -> Value:
+        query = self._query
         if len(query.outputs) == 1 and query.outputs[0].kind != "scalar":
             output = query.outputs[0]
             wants_reader = output.kind == "table" and (stream or _is_reader_type(output.annotation))
             if wants_reader:
                 return _closing(
-                    cursor.reader(bound.sql, parameters, BATCH_ROWS), cursor, self._reading_errors(bound, parameters)
+                    cursor.reader(sql, parameters, BATCH_ROWS), cursor, self._reading_errors(bound, parameters)
                 )
-            return _converted(output, cursor.table(bound.sql, parameters))
-        return _scalars(query.outputs, cursor.table(bound.sql, parameters))
+            return _converted(output, cursor.table(sql, parameters))
+        return _scalars(query.outputs, cursor.table(sql, parameters))
 
     def _has_secrets(self) -> bool:
         return any(parameter.secret for parameter in self._query.parameters.values())
