@@ -18,7 +18,7 @@ from fledge import idl
 from fledge.abstract_task import Task, TaskResolverMixin, Value
 from fledge.attempts import environment, is_plain, is_retried, run_attempts, warn_if_deprecated
 from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager
-from fledge.decks import Deck, DeckField, Timeline, add_value_deck, check_deck_fields
+from fledge.decks import Deck, DeckField, Timeline, add_value_deck, check_deck_fields, keep_page
 from fledge.errors import (
     CallError,
     DefinitionError,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from fledge import settings as configuration
     from fledge.idl import interface as interface_messages
     from fledge.idl import literals, workflow
+    from fledge.storage import StorageRouter
 else:
     cache = lazy("fledge.cache")
     events = lazy("fledge.events")
@@ -312,6 +313,10 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             outputs = self._run_uncached(ctx, inputs, metadata)
             store.write(key, outputs, ctx.storage)
             return outputs
+
+    def _keep_decks(self, params: ExecutionParameters, storage: StorageRouter) -> None:
+        if self._enable_deck:
+            keep_page(params.decks, self.name, storage)
 
     # -- the one path --------------------------------------------------------------------------------------------------
 

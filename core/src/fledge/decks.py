@@ -8,10 +8,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from fledge.errors import DefinitionError, short_repr
-from fledge.lazy import lazy
+from fledge.lazy import lazy, lazy_logger
 
 if TYPE_CHECKING:
     import html
+
+    from fledge.storage import StorageRouter
 else:
     html = lazy("html")
 
@@ -23,8 +25,11 @@ __all__ = [
     "add_value_deck",
     "check_deck_fields",
     "dependencies_deck",
+    "keep_page",
     "page",
 ]
+
+_log = lazy_logger("fledge.decks")
 
 DECK_FILE = "deck.html"
 
@@ -106,6 +111,17 @@ def add_value_deck(
         shown = plugins.render(value, types[name]) or f"<pre>{html.escape(short_repr(value, 2000))}</pre>"
         deck.append(f"<h3>{html.escape(name)}</h3>\n{shown}")
     decks.append(deck)
+
+
+def keep_page(decks: Sequence[Deck], task_name: str, storage: StorageRouter) -> None:
+    """Write the page beside the run's other data and log where. It is never the reason for a run to fail."""
+    uri = storage.new_uri(DECK_FILE)
+    try:
+        storage.write(uri, page(decks, task_name).encode())
+    except Exception:  # noqa: BLE001 - see above
+        _log.exception("task %s: the deck could not be written", task_name)
+    else:
+        _log.info("task %s: deck %s", task_name, uri)
 
 
 def page(decks: Sequence[Deck], title: str) -> str:

@@ -62,7 +62,7 @@ class Docstring:
     @classmethod
     def parse(cls, text: str | None) -> Docstring:
         """Never fails: what is not understood belongs to the long description or is left out."""
-        if not text:
+        if not text or text.isspace():
             return cls()
         text = inspect.cleandoc(text)
         read = [_rest(text), _google(text), _numpy(text)]

@@ -57,6 +57,8 @@ class Resources:
     def __post_init__(self) -> None:
         for name in ("cpu", "mem", "gpu", "ephemeral_storage"):
             value = getattr(self, name)
+            if isinstance(value, tuple) and len(value) != 2:
+                raise DefinitionError(f"Resources({name}={value!r}): a pair is (request, limit)")
             for one in value if isinstance(value, tuple) else (value,):
                 if isinstance(one, bool) or (one is not None and not _QUANTITY.match(str(one))):
                     raise DefinitionError(
@@ -161,7 +163,12 @@ class SerializationSettings:
             Image(**default) if default else None, tuple(Image(**one) for one in images["images"])
         )
         if data["default_resources"]:
-            data["default_resources"] = Resources(**data["default_resources"])
+            data["default_resources"] = Resources(
+                **{
+                    name: tuple(one) if isinstance(one, list) else one
+                    for name, one in data["default_resources"].items()
+                }
+            )
         if data["fast_serialization_settings"]:
             data["fast_serialization_settings"] = FastSerializationSettings(**data["fast_serialization_settings"])
         return cls(**data)

@@ -1,0 +1,122 @@
+"""Decks of local runs: what is on the page, where it goes, and that it never breaks a run."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fledge import DeckField, FlyteContextManager, current_context, hookimpl, task
+from fledge.decks import Deck, page
+from fledge.hooks.manager import PluginManager
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Any:  # Any: a generator
+    """Decks of this test's runs land here."""
+    context = FlyteContextManager.current_context()
+    with FlyteContextManager.with_context(context.with_(storage=context.storage.with_(raw_prefix=str(tmp_path)))):
+        yield tmp_path
+
+
+@task(enable_deck=True)
+def full(a: int, text: str = "<script>alert(1)</script>") -> str:
+    current_context().decks.append(Deck("Mine", "<p>mine</p>"))
+    if a < 0:
+        raise ValueError("negative")
+    return text * a
+
+
+def html_of(folder: Path) -> str:
+    (found,) = folder.glob("*/deck.html")
+    return found.read_text()
+
+
+def test_the_page_has_every_section_in_order(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        full(a=1)
+    html = html_of(folder)
+    assert re.findall("<h2>([^<]+)</h2>", html) == [
+        "Source Code",
+        "Dependencies",
+        "Timeline",
+        "Input",
+        "Mine",
+        "Output",
+    ]
+    assert f"<title>{full.name}</title>" in html
+    assert f"task {full.name}: deck {folder}" in caplog.text
+
+
+def test_the_sections_say_what_they_are_named_for(folder: Path) -> None:
+    full(a=1)
+    html = html_of(folder)
+    assert "def full(a: int" in html
+    assert re.search(r"pluggy==\d", html)
+    assert re.search(r"<p>inputs: \d+\.\d{6} s</p>\s*<p>execute: ", html)
+
+
+def test_values_are_text_and_never_markup(folder: Path) -> None:
+    full(a=1)
+    assert "<script" not in html_of(folder)
+    assert "&lt;script&gt;" in html_of(folder)
+
+
+def test_a_failed_run_shows_what_it_came_through(folder: Path) -> None:
+    with pytest.raises(ValueError, match="negative"):
+        full(a=-1)
+    html = html_of(folder)
+    assert "<p>mine</p>" in html
+    assert "<h2>Output</h2>" not in html
+
+
+def test_no_page_is_written_when_decks_are_off(folder: Path) -> None:
+    @task
+    def off(a: int) -> int:
+        current_context().decks.append(Deck("Mine", "x"))
+        return a
+
+    off(a=1)
+    assert list(folder.iterdir()) == []
+
+
+def test_only_the_fields_asked_for_are_there(folder: Path) -> None:
+    @task(enable_deck=True, deck_fields=(DeckField.OUTPUT,))
+    def small(a: int) -> int:
+        return a
+
+    small(a=1)
+    assert re.findall("<h2>([^<]+)</h2>", html_of(folder)) == ["Output"]
+
+
+def test_a_page_that_cannot_be_written_breaks_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    context = FlyteContextManager.current_context()
+    storage = context.storage.with_(raw_prefix=str(tmp_path / "file"))
+    with FlyteContextManager.with_context(context.with_(storage=storage)):
+        assert full(a=0) == ""
+    assert "the deck could not be written" in caplog.text
+
+
+def test_a_plugin_renders_its_values(folder: Path, manager: PluginManager) -> None:
+    class Rendering:
+        HOOK_API = 1
+
+        @hookimpl
+        def render(self, value: object) -> str | None:
+            return f"<b>{value}</b>" if isinstance(value, int) else None
+
+    manager.register(Rendering(), "rendering")
+    full(a=1)
+    assert "<b>1</b>" in html_of(folder)
+
+
+def test_a_page_needs_nothing_from_elsewhere() -> None:
+    html = page([Deck("<x>", "<p>y</p>")], "t & u")
+    assert "&lt;x&gt;" in html
+    assert "t &amp; u" in html
+    assert "http" not in html
+    assert "<script" not in html
