@@ -100,6 +100,8 @@ def check_script(bound: BoundText, tables: Collection[str], access: Access) -> l
     from sqlglot import exp  # noqa: PLC0415 - heavy; loaded when a script is first checked
 
     kinds = []
+    written: dict[str, str] = {}
+    temporary: set[str] = set()
     for tree in _statements(bound):
         target = _target(tree)
         if target is None and not isinstance(tree, exp.Query):
@@ -111,6 +113,8 @@ def check_script(bound: BoundText, tables: Collection[str], access: Access) -> l
                 bound, _place(bound, target), f"{tree.key.upper()} writes {name!r}, which is not in writes", hint
             )
         _check_reads(bound, tree, target, tables, access)
+        if target is not None:
+            _check_one_database(bound, tree, target, temporary, written)
         kinds.append(target is None)
     if not kinds:
         raise SQLDefinitionError("the script is empty", line=1, column=1)
@@ -145,6 +149,22 @@ def _target(tree: Expr) -> Expr | None:
     if isinstance(tree, (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Alter)):
         return tree.this.find(exp.Table) if tree.this is not None else None
     return tree.find(exp.Table) if isinstance(tree, exp.TruncateTable) else None
+
+
+def _check_one_database(
+    bound: BoundText, tree: Expr, target: Expr, temporary: set[str], written: dict[str, str]
+) -> None:
+    """DuckDB's transactions write to one database; temporary tables are in none."""
+    from sqlglot import exp  # noqa: PLC0415 - heavy; loaded when a script is first checked
+
+    parts = _parts(target)
+    if tree.find(exp.TemporaryProperty) or parts[-1].lower() in temporary:
+        temporary.add(parts[-1].lower())
+        return
+    written[parts[0].lower() if len(parts) > 1 else ""] = ".".join(parts)
+    if len(written) > 1:
+        hint = "A script is one transaction, which writes to one database. Make scratch tables with CREATE TEMP TABLE."
+        raise refusal(bound, _place(bound, target), f"the script writes {' and '.join(written.values())}", hint)
 
 
 def _check_reads(bound: BoundText, tree: Expr, target: Expr | None, tables: Collection[str], access: Access) -> None:

@@ -1,0 +1,126 @@
+"""What a cached query's version follows, and what is not cached without being told to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fledge import FlyteFile, kwtypes, task
+from fledge_sql import DuckDB, DuckDBTask, SQLDefinitionError, check_query, sql_task
+from fledge_sql.caching import cache_version, uncacheable_reasons
+
+INPUTS = kwtypes(t=pa.Table, n=int)
+QUERY = "select a, b as X from t where a > $n and b = 'x' order by 1"
+
+
+def version(query: str, inputs: Any = INPUTS, outputs: Any = None) -> str:
+    return cache_version(check_query(query, inputs, outputs))
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        "SELECT a, b AS X FROM t WHERE a > $n AND b = 'x' ORDER BY 1",
+        "select a,\n       b as X -- a comment\nfrom t /* another */\nwhere a > $n and b = 'x' order by 1;",
+        "select a, b as X from t where a > {{ .inputs.n }} and b = 'x' order by 1",
+    ],
+)
+def test_how_a_query_is_written_does_not_count(same: str) -> None:
+    assert version(same) == version(QUERY)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "select a, b as X from t where a > $n and b = 'y' order by 1",
+        "select a, b as x from t where a > $n and b = 'x' order by 1",
+        "select a, b as X from t where a >= $n and b = 'x' order by 1",
+        "select a, b as X from t where a > $n and b = 'x' order by 1 desc",
+        "select a, b as X from t where a > $n and b = 'x  ' order by 1",
+    ],
+)
+def test_what_a_query_means_counts(other: str) -> None:
+    assert version(other) != version(QUERY)
+
+
+def test_declared_types_count() -> None:
+    assert version(QUERY, kwtypes(t=pa.Table, n=float)) != version(QUERY)
+    assert version(QUERY, outputs=kwtypes(r=pa.Table)) != version(QUERY)
+
+
+REASONS = {
+    "select now() from t": "now()",
+    "select current_date from t": "current_date",
+    "select random() from t": "random()",
+    "select uuid() from t": "uuid()",
+    "select * from t limit 3": "LIMIT without ORDER BY",
+    "select * from (select * from t limit 3)": "LIMIT without ORDER BY",
+    "select distinct on (a) * from t": "DISTINCT ON without ORDER BY",
+    "select * from t using sample 3": "sample",
+    "select string_agg(a, ',') from t": "string_agg() without ORDER BY",
+    "select first(a) from t": "first() without ORDER BY",
+    "select list(a) from t": "list() without ORDER BY",
+    "select row_number() over () from t": "row_number() without ORDER BY",
+}
+FINE = [
+    "select * from t order by a limit 3",
+    "select distinct on (a) * from t order by a, b",
+    "select string_agg(a, ',' order by a) from t",
+    "select row_number() over (order by a) from t",
+    "select current_date.x from t as current_date",
+    "select max(a) from t",
+]
+
+
+@pytest.mark.parametrize("query", REASONS)
+def test_a_query_that_may_differ_from_run_to_run_is_not_cached(query: str) -> None:
+    assert any(REASONS[query] in reason for reason in uncacheable_reasons(check_query(query, kwtypes(t=pa.Table))))
+    with pytest.raises(SQLDefinitionError, match="cannot be cached"):
+        DuckDBTask("c", query, kwtypes(t=pa.Table), cache=True)
+    assert (
+        DuckDBTask("c", query, kwtypes(t=pa.Table), cache=True, cache_version="mine").metadata.cache_version == "mine"
+    )
+
+
+@pytest.mark.parametrize("query", FINE)
+def test_a_query_with_one_answer_is(query: str) -> None:
+    assert uncacheable_reasons(check_query(query, kwtypes(t=pa.Table))) == []
+
+
+def test_the_version_of_a_function_task_is_the_querys() -> None:
+    def made(query: str) -> str:
+        @sql_task(query, cache=True)
+        def one(n: int) -> int: ...
+
+        return one.metadata.cache_version
+
+    assert made("select $n") == made("select  $n")
+    assert made("select $n") != made("select $n + 1")
+
+    @task(task_config=DuckDB("select $n"), cache=True)
+    def same(n: int) -> int:
+        raise NotImplementedError
+
+    assert len(same.metadata.cache_version) == 16
+
+
+def test_a_second_call_comes_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEDGE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("FLEDGE_CACHE", "1")
+    for name, values in {"a": [1, 2], "same": [1, 2], "other": [1, 3]}.items():
+        pq.write_table(pa.table({"a": values}), tmp_path / f"{name}.parquet")
+    one = DuckDBTask("cached", "select sum(a)::bigint as s from t", kwtypes(t=FlyteFile), kwtypes(s=int), cache=True)
+    calls = []
+    execute = one.execute
+
+    def counted(**values: Any) -> Any:
+        calls.append(values)
+        return execute(**values)
+
+    monkeypatch.setattr(one, "execute", counted)
+    sums = [one(t=FlyteFile(str(tmp_path / f"{name}.parquet"))) for name in ("a", "same", "other", "a")]
+    assert (sums, len(calls)) == ([3, 3, 4, 3], 2)
