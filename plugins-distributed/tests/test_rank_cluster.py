@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import pickle
+import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,14 +22,17 @@ from fledge_distributed import (
     MPIJob,
     PyTorch,
     Rank,
+    RankFailed,
     Ranks,
     TfJob,
     Worker,
     current_rank,
+    elastic,
 )
 from fledge_distributed.attempt import Host, held_port
 from fledge_distributed.cluster import find_place
 from fledge_distributed.config import Config
+from fledge_distributed.failures import describe
 
 RANKS = Ranks()
 ELASTIC = Elastic(nnodes=2, nproc_per_node=2)
@@ -171,11 +177,6 @@ AGENT = {"rdzv_configs": {"last_call_timeout": 1, "join_timeout": 60}, "nnodes":
 restarted = task(task_config=Elastic(**AGENT, max_restarts=1))(raises_once)  # type: ignore[arg-type]  # options by name
 
 
-@task(task_config=Elastic(**AGENT))  # type: ignore[arg-type]  # options by name
-def fails_under_the_agent() -> int:
-    raise ValueError("under the agent")
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install torch")
 @pytest.mark.filterwarnings("ignore")  # torch warns about its own defaults
@@ -184,9 +185,26 @@ def test_a_range_of_nodes_is_left_to_torchs_agent(tmp_path: Path, monkeypatch: p
         endpoint = f"127.0.0.1:{holder.getsockname()[1]}"
     set_all(monkeypatch, {"PET_NNODES": "1:2", "PET_RDZV_ENDPOINT": endpoint})
     assert restarted(folder=str(tmp_path)) == "0 of 1 after 1"
-    with pytest.raises(ValueError, match="under the agent") as caught:
-        fails_under_the_agent()
-    assert caught.value.__notes__[0] == "rank 0 of 1 (local 0, node 0)"
+
+
+def test_the_first_failure_under_torchs_agent_is_what_its_rank_has_left(tmp_path: Path) -> None:
+    def leave(restart: int, rank: int, error: Exception) -> None:
+        path = tmp_path / f"{restart}-{rank}"
+        path.write_bytes(pickle.dumps(elastic._Left(rank, 4, describe(error))))
+
+    leave(0, 0, KeyError("of an earlier start"))
+    leave(1, 3, ValueError("the first"))
+    leave(1, 2, RuntimeError("Connection closed by peer"))
+    killed = SimpleNamespace(exitcode=-signal.SIGTERM)
+    error = elastic._error({2: killed, 3: killed}, tmp_path, nproc=2)  # type: ignore[dict-item]  # only its exit code is read
+    assert isinstance(error, ValueError)
+    assert error.__notes__[0] == "rank 3 of 4 (local 1, node 1)"
+    (tmp_path / "1-3").unlink()
+    (tmp_path / "1-2").unlink()
+    (tmp_path / "0-0").unlink()
+    error = elastic._error({1: killed}, tmp_path, nproc=2)  # type: ignore[dict-item]  # as above
+    assert isinstance(error, RankFailed)
+    assert (error.rank, error.signal) == (1, signal.SIGTERM)
 
 
 def test_each_node_runs_its_ranks_and_only_node_0_has_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
