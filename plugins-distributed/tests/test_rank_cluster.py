@@ -32,7 +32,7 @@ from fledge_distributed import (
 from fledge_distributed.attempt import Host, held_port
 from fledge_distributed.cluster import find_place
 from fledge_distributed.config import Config
-from fledge_distributed.failures import describe
+from fledge_distributed.troubles import describe
 
 RANKS = Ranks()
 ELASTIC = Elastic(nnodes=2, nproc_per_node=2)

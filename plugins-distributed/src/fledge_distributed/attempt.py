@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fledge_distributed.errors import LaunchError
-from fledge_distributed.failures import Failure, Trouble, World, listed, to_error
+from fledge_distributed.failures import Failure, World, listed, to_error
 from fledge_distributed.frames import Channel, Frame, Kind
 from fledge_distributed.logs import LineSplitter, OnLog
 from fledge_distributed.ranks import Rank, rank_environment
@@ -28,6 +28,7 @@ from fledge_distributed.worker import STACKS_END, STACKS_SIGNAL, Descriptors, Ex
 if TYPE_CHECKING:
     from fledge_distributed.config import Ranks
     from fledge_distributed.supervision import Zygote
+    from fledge_distributed.troubles import Trouble
 
 __all__ = ["Attempt", "Host", "Outcome", "Plan", "RankState", "held_port", "no_environment"]
 

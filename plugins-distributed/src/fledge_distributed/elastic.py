@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fledge_distributed.errors import LaunchError
-from fledge_distributed.failures import Failure, Trouble, World, describe, ignores_outputs, to_error
+from fledge_distributed.failures import Failure, World, to_error
 from fledge_distributed.frames import unpickled
 from fledge_distributed.rank_run import run
 from fledge_distributed.ranks import Rank, enter_rank
+from fledge_distributed.troubles import Trouble, describe, ignores_outputs
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure

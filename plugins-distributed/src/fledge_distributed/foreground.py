@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from fledge_distributed.attempt import Attempt, Plan, RankState
 from fledge_distributed.errors import RankError
-from fledge_distributed.failures import describe, ignores_outputs
 from fledge_distributed.frames import Channel, Kind, read_file, unpickled
 from fledge_distributed.ranks import enter_rank
 from fledge_distributed.targets import load_target
+from fledge_distributed.troubles import describe, ignores_outputs
 from fledge_distributed.worker import Descriptors, Exit, Job, Start
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn, TextIO
 
-from fledge_distributed.failures import describe, ignores_outputs
 from fledge_distributed.frames import Channel, Kind, read_file, unpickled
 from fledge_distributed.ranks import Rank, enter_rank
 from fledge_distributed.targets import Target, load_target
+from fledge_distributed.troubles import describe, ignores_outputs
 
 __all__ = ["STACKS_END", "Descriptors", "Exit", "Job", "Start", "die_with_parent", "enter", "main", "send_extra"]
 
