@@ -1,0 +1,66 @@
+"""Two hosts, as two network namespaces joined by a pair of virtual interfaces."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).parent / "programs" / "node_program.py"
+NAMES = [f"fledge-{os.getpid()}-{node}" for node in range(2)]
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def hosts() -> Iterator[list[str]]:
+    """Two namespaces, 10.99.0.1 and 10.99.0.2; skipped where this user may not make them."""
+    if shutil.which("ip") is None or os.geteuid() != 0:
+        pytest.skip("two hosts need iproute2 and root")
+    made: list[str] = []
+    try:
+        try:
+            for name in NAMES:
+                ip("netns", "add", name)
+                made.append(name)
+            ip("link", "add", "fl0", "netns", NAMES[0], "type", "veth", "peer", "name", "fl1", "netns", NAMES[1])
+        except subprocess.CalledProcessError as exc:
+            pytest.skip(f"network namespaces cannot be made here: {exc.stderr.decode().strip()}")
+        for node, name in enumerate(NAMES):
+            ip("-n", name, "addr", "add", f"10.99.0.{node + 1}/24", "dev", f"fl{node}")
+            ip("-n", name, "link", "set", f"fl{node}", "up")
+            ip("-n", name, "link", "set", "lo", "up")
+        yield NAMES
+    finally:
+        for name in made:
+            ip("netns", "del", name)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install torch")
+def test_two_hosts_meet_and_only_node_0_has_outputs(hosts: list[str]) -> None:
+    started = []
+    for node, name in enumerate(hosts):
+        variables = {
+            "PET_NNODES": "2",
+            "PET_NODE_RANK": str(node),
+            "PET_RDZV_ENDPOINT": "10.99.0.1:29400",
+            "GLOO_SOCKET_IFNAME": f"fl{node}",
+            "PYTHONWARNINGS": "ignore",
+        }
+        command = ["ip", "netns", "exec", name, sys.executable, str(PROGRAM)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        started.append(subprocess.Popen(command, env=os.environ | variables, text=True, **pipes))  # type: ignore[call-overload]  # two pipes
+    done = [process.communicate(timeout=120) for process in started]
+    assert [process.returncode for process in started] == [0, 0], [error[-2000:] for _, error in done]
+    (first, _), (second, _) = done
+    assert "TOTAL 10.0" in first
+    assert "IGNORED the leader is on node 0, this is node 1" in second
