@@ -306,6 +306,15 @@ broken_resolver = Broken()
 not_a_resolver = "just text"
 
 
+@task
+def checkpoints(a: int) -> int:
+    """Counts its attempts."""
+    checkpoint = current_context().checkpoint
+    before = int(checkpoint.read() or b"0")
+    checkpoint.write(str(before + a).encode())
+    return before + a
+
+
 # -- signals -----------------------------------------------------------------------------------------------------------
 
 

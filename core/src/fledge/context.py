@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     import tempfile
     from logging import Logger
 
+    from fledge import checkpoint as checkpoints
+    from fledge import storage as storages
+    from fledge.checkpoint import Checkpoint
     from fledge.decks import Deck
     from fledge.events import TaskEvent
     from fledge.local_config import LocalConfig
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from fledge.storage import LiveStore, StorageRouter
     from fledge.types.base import TypeRegistry
 else:
+    checkpoints = lazy("fledge.checkpoint")
+    storages = lazy("fledge.storage")
     pathlib = lazy("pathlib")
     shutil = lazy("shutil")
     tempfile = lazy("tempfile")
@@ -169,12 +174,13 @@ class ExecutionParameters(_Copyable):
     logging: Logger
     raw_output_prefix: str | None
     output_metadata_prefix: str | None
-    checkpoint: Any  # Any: a checkpointer is whatever the platform or a plugin hands in
     decks: list[Deck]
     enable_deck: bool
     secrets: Secrets
     stats: Any  # Any: a metrics client of the user's choice; None in local runs
     _attributes: Mapping[str, object]
+    _checkpoint: Checkpoint | None
+    _is_local: bool
     _scratch: Scratch
 
     def __init__(
@@ -184,7 +190,7 @@ class ExecutionParameters(_Copyable):
         task_id: str = "local",
         raw_output_prefix: str | None = None,
         output_metadata_prefix: str | None = None,
-        checkpoint: object = None,
+        checkpoint: Checkpoint | None = None,
         enable_deck: bool = False,
         local: bool = True,
         attributes: Mapping[str, object] | None = None,
@@ -196,11 +202,12 @@ class ExecutionParameters(_Copyable):
             logging=_task_log,
             raw_output_prefix=raw_output_prefix,
             output_metadata_prefix=output_metadata_prefix,
-            checkpoint=checkpoint,
             decks=[],
             enable_deck=enable_deck,
             secrets=_LOCAL_SECRETS if local else Secrets(local=False),
             stats=None,
+            _checkpoint=checkpoint,
+            _is_local=local,
             _scratch=scratch or Scratch(),
             _attributes={name.upper(): value for name, value in attributes.items()} if attributes else {},
         )
@@ -208,6 +215,20 @@ class ExecutionParameters(_Copyable):
     @property
     def working_directory(self) -> str:
         return self._scratch.path
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What this attempt saves and the previous one saved. In a local run it lasts as long as the run.
+
+        Raises:
+            NotImplementedError: The platform named no place for checkpoints.
+        """
+        if self._checkpoint is not None:
+            return self._checkpoint
+        if not self._is_local:
+            raise NotImplementedError("no checkpoint path was given to this container")
+        destination = os.path.join(self.working_directory, "__cp")
+        return checkpoints.Checkpoint(destination, None, storages.LocalStorage(), lambda: self.working_directory)
 
     def with_attribute(self, name: str, value: object) -> ExecutionParameters:
         """A copy that also has this attribute; what a task type's `pre_execute` returns."""

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fledge import idl
 from fledge.base_task import Task, TaskResolverMixin
 from fledge.cancellation import Cancellation
+from fledge.checkpoint import Checkpoint
 from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager, Scratch
 from fledge.decks import DECK_FILE, page
 from fledge.errors import FledgeError, NonRecoverableError, TaskLoadError, ignores_outputs, origin_of
@@ -119,6 +120,7 @@ def run(invocation: Invocation) -> bool:
         task_id=_first(os.environ, "FLYTE_INTERNAL_TASK_NAME", "_F_TK_NM") or "local",
         raw_output_prefix=invocation.raw_output_data_prefix,
         output_metadata_prefix=invocation.output_prefix,
+        checkpoint=_checkpoint(invocation, base, scratch),
         local=False,
     )
     storage = base.storage.with_(raw_prefix=invocation.raw_output_data_prefix, keep_local=False, scratch=scratch.made)
@@ -130,6 +132,12 @@ def run(invocation: Invocation) -> bool:
             return _run_and_report(ctx, invocation, signals)
     finally:
         scratch.remove()
+
+
+def _checkpoint(invocation: Invocation, base: FlyteContext, scratch: Scratch) -> Checkpoint | None:
+    if invocation.checkpoint_path is None:
+        return None
+    return Checkpoint(invocation.checkpoint_path, invocation.prev_checkpoint, base.storage, lambda: scratch.path)
 
 
 def _run_and_report(ctx: FlyteContext, invocation: Invocation, signals: Interruptions) -> bool:
