@@ -34,6 +34,7 @@ __all__ = [
     "recorded",
     "reread",
     "unlisted",
+    "with_generated",
 ]
 
 FLEDGE, FLYTEKIT = FledgeSdk(), FlytekitSdk()
@@ -53,7 +54,10 @@ def recorded(sdk: Sdk, stem: str) -> Mapping[str, Recording]:
 
 
 @functools.cache
-def _with_generated(sdk: Sdk, stem: str) -> Mapping[str, Recording]:
+def with_generated(sdk: Sdk, stem: str) -> Mapping[str, Recording]:
+    """The same, called with what is generated as well; a container has no generated runs."""
+    if stem == CONTAINERS:
+        return recorded(sdk, stem)
     copy, written = load_copy(sdk, stem), recorded(sdk, stem)
     with copy.active():
         generated = {name: record_calls(copy, one, _generated(stem)[name]) for name, one in copy.programs().items()}
@@ -73,18 +77,21 @@ def _generated(stem: str) -> Mapping[str, Sequence[Mapping[str, Any]]]:  # Any: 
 
 @functools.cache
 def compared(stem: str) -> tuple[Difference, ...]:
-    """Every difference between the SDKs in the programs of a module, generated calls and reading included."""
-    both = recorded if stem == CONTAINERS else _with_generated
-    theirs, ours = both(FLYTEKIT, stem), both(FLEDGE, stem)
+    """Every difference between the SDKs in the programs of a module, generated calls included."""
+    theirs, ours = with_generated(FLYTEKIT, stem), with_generated(FLEDGE, stem)
     assert theirs.keys() == ours.keys()
-    found = [difference for name in ours for difference in compare(name, theirs[name], ours[name])]
-    return (*found, *(reread(stem) if stem != CONTAINERS else ()))
+    return tuple(difference for name in ours for difference in compare(name, theirs[name], ours[name]))
 
 
-def reread(stem: str) -> Iterator[Difference]:
+@functools.cache
+def reread(stem: str) -> tuple[Difference, ...]:
     """Where one SDK reads in an outputs.pb, of its own or of the other, what the other does not."""
+    return tuple(_reread(stem)) if stem != CONTAINERS else ()
+
+
+def _reread(stem: str) -> Iterator[Difference]:
     copies = [load_copy(sdk, stem) for sdk in (FLYTEKIT, FLEDGE)]
-    recordings = [_with_generated(copy.sdk, stem) for copy in copies]
+    recordings = [with_generated(copy.sdk, stem) for copy in copies]
     for name in recordings[0]:
         for writer, recording in zip(("theirs", "ours"), recordings, strict=True):
             for place, data in recording[name].messages.items():

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pytest
 
 HAS_FLYTEKIT = importlib.util.find_spec("flytekit") is not None
-collect_ignore = [] if HAS_FLYTEKIT else ["test_parity.py"]
+collect_ignore = [] if HAS_FLYTEKIT else ["test_parity.py", "test_docstrings_alike.py", "test_stored_values.py"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from fledge import FlyteDirectory, FlyteFile, task
 from tests.parity.calls import called_with
@@ -78,3 +79,10 @@ def give_directory(uri: str) -> FlyteDirectory:
 @task
 def file_in_struct(d: Dataset) -> str:
     return d.name
+
+
+@task
+def contents(f: FlyteFile, d: FlyteDirectory) -> str:
+    read = Path(f).read_text(encoding="utf-8")
+    names = sorted(path.name for path in Path(d).rglob("*") if path.is_file())
+    return f"{read} {names}"

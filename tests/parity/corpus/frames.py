@@ -80,3 +80,13 @@ def optional_frame(df: pd.DataFrame | None = None) -> int:
 @task
 def two_frames(df: pd.DataFrame) -> Split:
     return Split(df, df)
+
+
+@task
+def totals(df: pd.DataFrame, table: pa.Table) -> str:
+    return f"{list(df.columns)} {df['delay'].sum():g} {table.column_names} {table.num_rows} {table.schema.types}"
+
+
+@task
+def doubled(df: pd.DataFrame) -> pd.DataFrame:
+    return df.assign(delay=df["delay"] * 2)
