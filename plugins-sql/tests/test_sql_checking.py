@@ -238,7 +238,7 @@ OUTPUTS = {
     "words that are types as names": ("select {'bit': 1, 'interval': 2} as x", pa.Table),
     "timestamps": ("select seen, seen::timestamptz as z from flights", pa.Table),
     "rows in another order": ("select delay, carrier from flights", list[Flight]),
-    "dicts": ("select delay, carrier from flights", list[dict]),
+    "dicts": ("select delay, carrier from flights", list[dict]),  # type: ignore[type-arg] # free-form rows
     "loose columns": ("select carrier, delay from flights", Annotated[pa.Table, kwtypes(carrier=str, delay=float)]),
 }
 

@@ -58,7 +58,7 @@ def literal(value: object) -> str:
 
 def with_literals(number: int) -> str:
     """The text as somebody without parameters would write it."""
-    text = text_of(number)
+    text: str = text_of(number)
     for name, value in VALUES[number].items():
         text = text.replace(f"{{{{ .inputs.{name} }}}}", str(value))
         text = re.sub(rf"in \${name}\b", f"in ({literal(value)})", text)
@@ -80,7 +80,7 @@ def test_a_query_gives_what_bare_duckdb_gives(number: int, tables: dict[str, pa.
     assert [tuple(map(rounded, row)) for row in rows] == [tuple(map(rounded, row)) for row in expected]
 
 
-def rounded(value: object) -> object:
+def rounded(value: Any) -> Any:
     """A decimal and a float are compared by value; a sum of floats may differ in its last digit."""
     return round(float(value), 6) if isinstance(value, (float, int)) or hasattr(value, "as_tuple") else value
 

@@ -137,7 +137,9 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
         if not self._config.is_hosted:
             return None
         text, _ = transpile(self, self._config.dialect_name)
-        return idl.tasks.Sql(statement=text, dialect=sql_dialect_number(text, self._config.dialect_name))
+        message = idl.tasks.Sql(statement=text)
+        message.dialect = sql_dialect_number(text, self._config.dialect_name)  # type: ignore[assignment] # the enum's number
+        return message
 
     def get_config(self, settings: SerializationSettings) -> Mapping[str, str] | None:
         engine = self._config.dialect

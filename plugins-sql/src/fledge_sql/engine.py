@@ -148,6 +148,10 @@ class Cursor:
 
         return self._interruptible(start)
 
+    def next_batch(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+        """The next batch of this cursor's reader; None after the last one."""
+        return self._interruptible(lambda: next(reader, None))
+
     def parse(self, sql: str) -> list[dict[str, Any]]:  # Any: DuckDB's own tree, as JSON
         """DuckDB's own parse tree of each statement. EngineError when it is not made of queries."""
         call = "SELECT json_serialize_sql($sql::VARCHAR, skip_empty := true, skip_null := true, skip_default := true)"

@@ -75,7 +75,7 @@ def column_lineage(task: HasQuery) -> dict[str, set[tuple[str, str]]]:
         raise _unknown(task)
     names = _declared_names(task)
     # All columns at once: the signature of sqlglot's function does not say that None is allowed.
-    nodes: Any = lineage(None, qualified_tree(task), schema=_schema(task), dialect="duckdb")  # type: ignore[arg-type] # None: all
+    nodes: Any = lineage(None, qualified_tree(task), schema=_schema(task), dialect="duckdb")
     result: dict[str, set[tuple[str, str]]] = {}
     for column, root in zip(task.checked.columns, nodes.values(), strict=True):
         pairs = result.setdefault(column.name, set())
@@ -107,7 +107,7 @@ def qualified_tree(task: HasQuery) -> Expr:
         ) from exc
 
 
-def _schema(task: HasQuery) -> dict[str, dict[str, str]]:
+def _schema(task: HasQuery) -> dict[str, object]:
     return {
         name: {column.name: column.sql_type for column in table.columns}
         for name, table in task.checked.tables.items()

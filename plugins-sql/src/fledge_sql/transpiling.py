@@ -152,7 +152,7 @@ def _typed_tree(task: HasQuery) -> Expr:
 
     if task.checked.columns is None:  # tables without columns: `*` cannot be written out, and is refused below
         return parse_tree(task.checked.bound)
-    schema = {
+    schema: dict[str, object] = {
         name: {column.name: column.sql_type for column in table.columns or ()}
         for name, table in task.checked.tables.items()
     }

@@ -1,0 +1,103 @@
+"""A query's Arrow result in, the Python values of the declared outputs out."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fledge.context import current_context
+from fledge.errors import StorageError
+from fledge_sql.errors import QueryError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from fledge_sql.schemas import Output
+
+__all__ = ["converted", "scalars", "written"]
+
+Value = Any  # Any: whatever the task declares
+
+
+def converted(output: Output, table: pa.Table) -> Value:
+    """A table, rows or a handle, as the output declares."""
+    if output.kind == "rows":
+        rows = table.to_pylist()
+        if not dataclasses.is_dataclass(output.annotation):
+            return rows
+        hints = typing.get_type_hints(output.annotation)
+        make: Value = output.annotation
+        return [make(**{name: _python(hints[name], value) for name, value in row.items()}) for row in rows]
+    if getattr(output.annotation, "__name__", "") == "StructuredDataset":
+        return output.annotation(dataframe=table)
+    return table
+
+
+def written(output: Output, reader: pa.RecordBatchReader) -> Value:
+    """The result as a parquet file in the run's own folder, batch by batch; whole or not at all."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - heavy; only a task with a file output needs it
+
+    path = Path(current_context().working_directory, f"{output.name}.parquet")
+    partial = path.with_suffix(".partial")
+    try:
+        with pq.ParquetWriter(partial, reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+        partial.replace(path)
+    except OSError as exc:
+        raise StorageError(str(path), f"cannot be written: {exc.strerror or exc}") from exc
+    finally:
+        partial.unlink(missing_ok=True)
+    return output.annotation(str(path))
+
+
+def scalars(outputs: tuple[Output, ...], table: pa.Table) -> Value:
+    """The values of the one row: by name when there are several.
+
+    Raises:
+        QueryError: There is no row or more than one, or a NULL that is not Optional.
+    """
+    if table.num_rows != 1 and not (table.num_rows == 0 and all(output.optional for output in outputs)):
+        wanted = "one row" if table.num_rows else "one row, or Optional outputs"
+        raise QueryError(f"the query gave {table.num_rows} rows, but the outputs are scalars: {wanted} is needed")
+    values = {}
+    for index, output in enumerate(outputs):
+        column = table.column(output.name if len(outputs) > 1 else index)
+        value = _python(output.annotation, column[0].as_py()) if table.num_rows else None
+        if value is None and not output.optional:
+            raise QueryError(
+                f"output {output.name!r} is NULL, but it is not Optional. Declare it Optional, or use coalesce"
+            )
+        values[output.name] = value
+    return values if len(outputs) > 1 else next(iter(values.values()))
+
+
+def _python(annotation: Value, value: Value) -> Value:
+    """An Arrow value as the declared Python type."""
+    if value is None:
+        return None
+    arguments = [one for one in typing.get_args(annotation) if one is not type(None)]
+    if len(arguments) == 1 and _origin(annotation) is not list:
+        annotation = arguments[0]
+    if annotation is int and isinstance(value, decimal.Decimal):
+        return int(value)
+    if annotation is decimal.Decimal and isinstance(value, int):
+        return decimal.Decimal(value)
+    if annotation is dt.timedelta and hasattr(value, "months"):
+        if value.months:
+            raise QueryError("an INTERVAL with months or years has no fixed length; use date arithmetic in the query")
+        return dt.timedelta(days=value.days, microseconds=value.nanoseconds / 1000)
+    if annotation is dt.datetime and isinstance(value, dt.datetime) and value.tzinfo is not None:
+        return value.astimezone(dt.timezone.utc)
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return annotation(value)
+    return value
+
+
+def _origin(annotation: Value) -> Value:
+    return typing.get_origin(annotation)
