@@ -9,6 +9,7 @@ import pickle
 import signal
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -195,14 +196,14 @@ def test_the_first_failure_under_torchs_agent_is_what_its_rank_has_left(tmp_path
     leave(0, 0, KeyError("of an earlier start"))
     leave(1, 3, ValueError("the first"))
     leave(1, 2, RuntimeError("Connection closed by peer"))
-    killed = SimpleNamespace(exitcode=-signal.SIGTERM)
-    error = elastic._error({2: killed, 3: killed}, tmp_path, nproc=2)  # type: ignore[dict-item]  # only its exit code is read
+    killed: Any = SimpleNamespace(exitcode=-signal.SIGTERM)  # Any: only its exit code is read
+    error = elastic._error({2: killed, 3: killed}, tmp_path, nproc=2)
     assert isinstance(error, ValueError)
     assert error.__notes__[0] == "rank 3 of 4 (local 1, node 1)"
     (tmp_path / "1-3").unlink()
     (tmp_path / "1-2").unlink()
     (tmp_path / "0-0").unlink()
-    error = elastic._error({1: killed}, tmp_path, nproc=2)  # type: ignore[dict-item]  # as above
+    error = elastic._error({1: killed}, tmp_path, nproc=2)
     assert isinstance(error, RankFailed)
     assert (error.rank, error.signal) == (1, signal.SIGTERM)
 

@@ -54,6 +54,25 @@ def test_each_replica_of_a_pytorch_job_is_a_node_of_one_rank() -> None:
     assert replicas() == "3 1 3"
 
 
+def gathers_with_jax(_: bytes) -> bytes:
+    import jax
+    import jax.numpy as jnp
+    from jax.experimental import multihost_utils
+
+    address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    jax.distributed.initialize(address, int(os.environ["WORLD_SIZE"]), int(os.environ["RANK"]))
+    gathered = multihost_utils.process_allgather(jnp.ones(1) * (jax.process_index() + 1))
+    return f"{jax.process_count()} {float(gathered.sum())}".encode()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install jax")
+def test_jax_meets_over_the_held_port_in_forked_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAX_CPU_COLLECTIVES_IMPLEMENTATION", "gloo")
+    config = Ranks(nproc=2, preload=("pytest", "jax"), start="zygote", timeout_s=120)
+    values = run_ranks(b"", gathers_with_jax, config, collect_all=True).values
+    assert values == {0: b"2 3.0", 1: b"2 3.0"}
+
+
 @task(task_config=MPIJob(worker=Worker(replicas=3)))
 def sums_over_mpi(start: int) -> int:
     from mpi4py import MPI

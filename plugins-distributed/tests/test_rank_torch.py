@@ -31,7 +31,7 @@ def joined() -> int:
 
     dist.init_process_group(current_rank().backend)
     dist.barrier()
-    return dist.get_rank()
+    return int(dist.get_rank())
 
 
 def collective() -> None:

@@ -31,6 +31,7 @@ from fledge_distributed.launchers import launcher_of
 from fledge_distributed.rank_run import DECKS, NotLeader, address_of, decks_from, run_of
 from fledge_distributed.ranks import Rank, current_rank, enter_rank, inside_rank
 from fledge_distributed.reports import as_html
+from fledge_distributed.supervision import warm_up
 
 if TYPE_CHECKING:
     from fledge.context import ExecutionParameters, FlyteContext
@@ -89,6 +90,8 @@ class MultiRankTask(PythonFunctionTask[C]):
         place = find_place(self._config, os.environ, in_container=not ctx.execution_state.is_local_execution())
         if isinstance(place, Rank):
             return self._as_rank(ctx, place, input_literal_map)
+        ranks = self._ranks()
+        warm_up(ranks.preload, ranks.start != "spawn")  # its imports run while the inputs are written
         inputs = idl.deterministic_bytes(materialize(input_literal_map, ctx.storage))
         payload = pickle.dumps(run_of(address_of(self, ctx.serialization_settings or _NO_SETTINGS), ctx, inputs))
         agent = agent_place(os.environ) if isinstance(self._config, Elastic) and not inside_rank() else None

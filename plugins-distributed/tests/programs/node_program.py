@@ -17,7 +17,7 @@ def total() -> float:
     value = torch.tensor([float(current_rank().rank + 1)])
     dist.all_reduce(value)
     dist.destroy_process_group()
-    return value.item()
+    return float(value.item())
 
 
 if __name__ == "__main__":
