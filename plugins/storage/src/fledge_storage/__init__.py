@@ -18,3 +18,7 @@ def __getattr__(name: str) -> object:
     if name != "ObjectStorage":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return import_module("fledge_storage.objects").ObjectStorage
+
+
+def __dir__() -> list[str]:
+    return __all__
