@@ -24,7 +24,7 @@ from fledge_dataframes.hooks import register_types
 try:
     import polars as pl
 except ImportError:
-    pl = None  # type: ignore[assignment] # its tests are skipped
+    pl = None  # its tests are skipped
 needs_polars = pytest.mark.skipif(pl is None, reason="polars is not installed")
 
 Cells = st.SearchStrategy[Any]  # Any: values of any column

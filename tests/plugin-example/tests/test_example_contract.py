@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from fledge_example import Money, hooks
 
-from fledge import SerializationSettings, explain, task_template
+from fledge import SerializationSettings, explain, idl, task_template
 from fledge.context import FlyteContextManager
 from fledge.testing import PluginContract, TaskContract, TransformerContract
 
@@ -30,7 +30,7 @@ class TestDouble(TaskContract):
 
 
 class TestMoney(TransformerContract):
-    hooks = hooks
+    hooks: ClassVar = hooks
     python_type = Money
     values = (Money(1, "EUR"), Money(10**12, "JPY"))
     bad_values = ("1 EUR", None, 1)
@@ -49,7 +49,8 @@ def test_hook_register_storage() -> None:
 
 def test_hook_get_custom_is_merged_with_the_tasks_own() -> None:
     explanation = explain(example_tasks.double, SETTINGS)
-    assert dict(explanation.template.custom["owner"]) == {"team": "search", "plugin": "example"}
+    custom = idl.json_format.MessageToDict(explanation.template.custom)
+    assert custom["owner"] == {"team": "search", "plugin": "example"}
     assert explanation.origins["custom.owner.team"] == "the task"
     assert explanation.origins["custom.owner.plugin"] == "example"
 
