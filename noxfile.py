@@ -187,19 +187,25 @@ def plain_environment(session: nox.Session, name: str, requirements: list[str]) 
 
 
 def made(session: nox.Session, name: str, interpreter: str, installs: list[list[str]], sources: list[Path]) -> Path:
-    """Make an environment, or take the one that was made from the same things; the stamp is written last."""
+    """Make an environment, or bring it up to date, or take it as it is; the stamp is written last.
+
+    The stamp's first line says where and of which Python it was made; when that changes, everything is made again.
+    """
     place = ROOT / ".nox" / name
     python = bin_folder(place) / "python"
     stamp = place / "made-from"
-    told = [str(ROOT), interpreter, repr(installs), *(source.read_text() for source in sources)]
-    digest = hashlib.sha256("\0".join(told).encode()).hexdigest()
-    if not (python.exists() and stamp.exists() and stamp.read_text() == digest):
+    told = "\0".join([repr(installs), *(source.read_text(encoding="utf-8") for source in sources)])
+    wanted = f"{interpreter} for {ROOT}\n{hashlib.sha256(told.encode()).hexdigest()}\n"
+    found = stamp.read_text(encoding="utf-8") if stamp.exists() and python.exists() else ""
+    if found == wanted:
+        return python
+    if found.partition("\n")[0] != wanted.partition("\n")[0]:
         session.log(f"making the environment {place}; the first time it downloads for some minutes")
         shutil.rmtree(place, ignore_errors=True)
         session.run(interpreter, "-m", "venv", str(place))
-        for requirements in filter(None, installs):
-            session.run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements)
-        stamp.write_text(digest)
+    for requirements in filter(None, installs):
+        session.run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements)
+    stamp.write_text(wanted, encoding="utf-8")
     return python
 
 
