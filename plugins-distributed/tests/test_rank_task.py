@@ -226,9 +226,14 @@ def test_a_task_made_in_a_function_travels_by_value() -> None:
 
     @task(task_config=TWO)
     def local(x: int) -> int:
+        if x < 0:
+            raise ValueError(x)
         return x + offset + current_rank().world_size
 
     assert local(x=1) == 43
+    with pytest.raises(ValueError, match="-1") as caught:
+        local(x=-1)
+    assert f'File "{__file__}"' in str(caught.value.__cause__)
 
 
 def test_a_local_task_with_what_cannot_be_pickled_is_refused_by_name() -> None:

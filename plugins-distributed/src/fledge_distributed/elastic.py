@@ -21,6 +21,7 @@ from fledge_distributed.failures import Failure, World, to_error
 from fledge_distributed.frames import unpickled
 from fledge_distributed.rank_run import run
 from fledge_distributed.ranks import Rank, enter_rank
+from fledge_distributed.supervision import temporary_prefix
 from fledge_distributed.troubles import Trouble, describe, ignores_outputs
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def run_agent(config: Elastic, place: AgentPlace, payload: bytes) -> bytes | Non
         monitor_interval=0.1,
         start_method="spawn",
     )
-    with tempfile.TemporaryDirectory(prefix="fledge-elastic-") as folder:
+    with tempfile.TemporaryDirectory(prefix=temporary_prefix()) as folder:
         try:
             results: Mapping[int, bytes | None] = elastic_launch(launch_config, _rank)(payload, folder, tuple(sys.path))
         except ChildFailedError as exc:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fledge_distributed.supervision import idle_processes
+from fledge_distributed.supervision import idle_processes, temporary_prefix
 
 __all__ = ["no_leaks"]
 
@@ -18,7 +18,9 @@ def no_leaks() -> Iterator[None]:
     before = _found()
     yield
     after = _found()
-    left = {kind: sorted(after[kind] - before[kind]) for kind in after if after[kind] - before[kind]}
+    new = {kind: after[kind] - before[kind] for kind in after}
+    new["shared memory"] = {name for name in new["shared memory"] if not _used_elsewhere(name)}
+    left = {kind: sorted(names) for kind, names in new.items() if names}
     assert not left, f"left behind: {left}"
 
 
@@ -27,8 +29,24 @@ def _found() -> dict[str, set[str]]:
         "processes": {str(pid) for pid in _descendants(os.getpid())} - {str(pid) for pid in idle_processes()},
         "ports": _listening(),
         "shared memory": set(os.listdir("/dev/shm")),  # noqa: S108 - read only
-        "temporary files": {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("fledge-")},
+        "temporary files": {
+            name for name in os.listdir(tempfile.gettempdir()) if name.startswith(temporary_prefix())
+        },
     }
+
+
+def _used_elsewhere(name: str) -> bool:
+    """Shared memory belongs to the whole machine: what another program has mapped, or has removed since, is not ours."""
+    path = f"/dev/shm/{name}"  # noqa: S108 - read only
+    ours = {os.getpid(), *_descendants(os.getpid())}
+    for pid in [int(word) for word in os.listdir("/proc") if word.isdecimal() and int(word) not in ours]:
+        try:
+            with open(f"/proc/{pid}/maps") as file:
+                if path in file.read():
+                    return True
+        except OSError:  # it has ended, or belongs to somebody else
+            continue
+    return not os.path.exists(path)
 
 
 def _descendants(pid: int) -> Iterator[int]:

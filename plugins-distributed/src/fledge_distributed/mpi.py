@@ -24,6 +24,7 @@ from fledge_distributed.attempt import Attempt
 from fledge_distributed.errors import LaunchError
 from fledge_distributed.frames import Channel, Kind
 from fledge_distributed.logs import LineSplitter
+from fledge_distributed.supervision import temporary_prefix
 from fledge_distributed.worker import STACKS_SIGNAL, Descriptors, Exit, Start, enter
 
 __all__ = ["MpiAttempt", "join", "mpirun"]
@@ -70,7 +71,7 @@ class MpiAttempt(Attempt):
         self._left: Exit | None = None
         self._said: list[str] = []
         self._joining: list[Channel] = []
-        self._folder = tempfile.mkdtemp(prefix="fledge-mpi-")
+        self._folder = tempfile.mkdtemp(prefix=temporary_prefix())
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(os.path.join(self._folder, "join"))
         self._listener.listen(len(self._pending))

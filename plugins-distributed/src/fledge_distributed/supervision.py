@@ -18,7 +18,7 @@ import weakref
 from fledge_distributed.errors import LaunchError
 from fledge_distributed.frames import Channel, Frame, Kind
 
-__all__ = ["Zygote", "give_back", "idle_processes", "lease", "warm_up"]
+__all__ = ["Zygote", "give_back", "idle_processes", "lease", "temporary_prefix", "warm_up"]
 
 _Key = tuple[tuple[str, ...], bool, tuple[tuple[str, str], ...]]
 
@@ -148,6 +148,11 @@ def give_back(zygote: Zygote) -> None:
 def warm_up(preload: tuple[str, ...], fork: bool = True) -> None:
     """Start a zygote now, so that its imports run while the caller does something else."""
     give_back(lease(preload, fork))
+
+
+def temporary_prefix() -> str:
+    """How the temporary folders of this process's runs begin."""
+    return f"fledge-ranks-{os.getpid()}-"
 
 
 def idle_processes() -> list[int]:

@@ -65,13 +65,12 @@ def _cloudpickled(value: object) -> bytes:
     """With the file names of code objects, which cloudpickle leaves out and tracebacks from the ranks need."""
     import cloudpickle  # noqa: PLC0415 - needed for functions of __main__ only, and it costs 30 ms
 
+    base = cloudpickle.CloudPickler
+    reduce_code = base.dispatch_table[CodeType]
+    table = ChainMap({CodeType: lambda code: _with_file(code, reduce_code(code))}, base.dispatch_table)
+    pickler = type("Pickler", (base,), {"dispatch_table": table})  # read when a pickler is made, so not set on one
     file = io.BytesIO()
-    pickler = cloudpickle.CloudPickler(file)
-    reduce_code = pickler.dispatch_table[CodeType]
-    pickler.dispatch_table = ChainMap(
-        {CodeType: lambda code: _with_file(code, reduce_code(code))}, pickler.dispatch_table
-    )
-    pickler.dump(value)
+    pickler(file).dump(value)
     return file.getvalue()
 
 
