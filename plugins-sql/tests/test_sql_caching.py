@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fledge import FlyteFile, kwtypes, task
+from fledge.testing import fresh_context
 from fledge_sql import DuckDB, DuckDBTask, SQLDefinitionError, check_query, sql_task
 from fledge_sql.caching import cache_version, uncacheable_reasons
 
@@ -123,5 +124,6 @@ def test_a_second_call_comes_from_the_cache(tmp_path: Path, monkeypatch: pytest.
         return execute(**values)
 
     monkeypatch.setattr(one, "execute", counted)
-    sums = [one(t=FlyteFile(str(tmp_path / f"{name}.parquet"))) for name in ("a", "same", "other", "a")]
+    with fresh_context(discover=True):  # which reads the environment
+        sums = [one(t=FlyteFile(str(tmp_path / f"{name}.parquet"))) for name in ("a", "same", "other", "a")]
     assert (sums, len(calls)) == ([3, 3, 4, 3], 2)

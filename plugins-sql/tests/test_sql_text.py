@@ -50,7 +50,7 @@ def test_a_placeholder_counts(text: str) -> None:
 
 @given(st.lists(st.sampled_from([*QUIET, *LOUD, "select", ",", " ", "\n", "(", ")", ";", "é", "日本"]), max_size=12))
 def test_every_byte_of_the_author_stays_but_for_the_placeholders(pieces: list[str]) -> None:
-    text = " ".join(pieces)
+    text = " , ".join(pieces)
     placeholders = scan(text)
     bound = bind(text, placeholders, lambda placeholder: f"<{placeholder.start}>")
     restored = bound.sql
@@ -62,7 +62,7 @@ def test_every_byte_of_the_author_stays_but_for_the_placeholders(pieces: list[st
 
 @given(st.lists(st.sampled_from([*QUIET, *LOUD, ",", "\n", "é"]), min_size=1, max_size=10), st.data())
 def test_a_position_in_the_bound_text_maps_back_to_the_authors(pieces: list[str], data: st.DataObject) -> None:
-    text = " ".join(pieces)
+    text = " , ".join(pieces)
     bound = bind(text, scan(text), lambda placeholder: "CAST(x)")
     position = data.draw(st.integers(0, max(len(bound.sql) - 1, 0)))
     back = bound.author_position(position)

@@ -93,7 +93,7 @@ def parse_tree(bound: BoundText) -> Expr:
         SQLDefinitionError: sqlglot cannot read what DuckDB has read; `guard=False` is the way out.
     """
     import sqlglot  # noqa: PLC0415 - heavy; loaded when a query is first checked
-    from sqlglot.errors import SqlglotError  # noqa: PLC0415
+    from sqlglot.errors import SqlglotError  # noqa: PLC0415 - as above
 
     logger = logging.getLogger("sqlglot")
     level = logger.level
