@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import sys
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
@@ -347,15 +348,13 @@ def told_before_stop(path: str) -> int:
 @task
 def told_in_native_code(a: int) -> int:
     """SQLite neither runs Python's signal handlers nor ends by itself; its `interrupt` works from another thread."""
-    connection = sqlite3.connect(":memory:", check_same_thread=False)
-    forget = FlyteContextManager.current_context().on_cancel(connection.interrupt)
-    try:
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        counted = connection.execute(ENDLESS).fetchone()
-    finally:
-        forget()
-        connection.close()
-    return int(counted[0])
+    with closing(sqlite3.connect(":memory:", check_same_thread=False)) as connection:
+        forget = FlyteContextManager.current_context().on_cancel(connection.interrupt)
+        try:
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            return int(connection.execute(ENDLESS).fetchone()[0])
+        finally:
+            forget()
 
 
 @task
