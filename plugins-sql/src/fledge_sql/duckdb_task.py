@@ -6,7 +6,6 @@ signature. Both check the query when they are made, and both run it in `execute`
 
 from __future__ import annotations
 
-import dis
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,26 +13,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from fledge import idl
-from fledge.code_version import code_version
 from fledge.container import PythonAutoContainerTask
 from fledge.context import ExecutionState, FlyteContextManager
 from fledge.errors import DefinitionError, UnsupportedTypeError, add_note
 from fledge.function import PythonFunctionTask
 from fledge.interface import Interface
+from fledge.lazy import lazy
 from fledge.metadata import TaskMetadata
-from fledge_sql.caching import cache_version, check_cacheable
-from fledge_sql.checking import CheckedQuery, check_query
-from fledge_sql.engine import Settings
 from fledge_sql.errors import SQLDefinitionError
 from fledge_sql.hosted import RESULT, Engine, task_type_of
-from fledge_sql.running import Runner
-from fledge_sql.transpiling import sql_dialect_number, transpile
 
 if TYPE_CHECKING:
+    import dis
+
+    from fledge import code_version as code_versions
     from fledge.idl import interface as interface_messages
     from fledge.idl import tasks
     from fledge.settings import Resources, SerializationSettings
+    from fledge_sql import caching, checking, engine, running, transpiling
     from fledge_sql.schemas import Native
+else:  # every program with this plugin loads this module; what only SQL tasks need waits for the first one
+    dis = lazy("dis")
+    code_versions = lazy("fledge.code_version")
+    caching = lazy("fledge_sql.caching")
+    checking = lazy("fledge_sql.checking")
+    engine = lazy("fledge_sql.engine")
+    running = lazy("fledge_sql.running")
+    transpiling = lazy("fledge_sql.transpiling")
 
 __all__ = ["DuckDB", "DuckDBTask", "SQLFunctionTask", "sql_task"]
 
@@ -101,8 +107,8 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
     """What both kinds of SQL task share: the checked query, and how it runs."""
 
     _config: DuckDB
-    _checked: CheckedQuery
-    _runner: Runner
+    _checked: checking.CheckedQuery
+    _runner: running.Runner
 
     @property
     def query(self) -> str:
@@ -110,7 +116,7 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
         return self._checked.text
 
     @property
-    def checked(self) -> CheckedQuery:
+    def checked(self) -> checking.CheckedQuery:
         """What the check at definition found."""
         return self._checked
 
@@ -136,25 +142,25 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
         """The statement in the hosted engine's SQL; None when a container runs it on DuckDB."""
         if not self._config.is_hosted:
             return None
-        text, _ = transpile(self, self._config.dialect_name)
+        text, _ = transpiling.transpile(self, self._config.dialect_name)
         message = idl.tasks.Sql(statement=text)
-        message.dialect = sql_dialect_number(text, self._config.dialect_name)  # type: ignore[assignment] # the enum's number
+        message.dialect = transpiling.sql_dialect_number(text, self._config.dialect_name)  # type: ignore[assignment] # the enum's number
         return message
 
     def get_config(self, settings: SerializationSettings) -> Mapping[str, str] | None:
-        engine = self._config.dialect
-        return engine.config() if isinstance(engine, Engine) else super().get_config(settings)
+        hosted = self._config.dialect
+        return hosted.config() if isinstance(hosted, Engine) else super().get_config(settings)
 
     def get_custom(self, settings: SerializationSettings) -> Mapping[str, Any] | None:  # Any: JSON
-        engine = self._config.dialect
-        if not isinstance(engine, Engine):
+        hosted = self._config.dialect
+        if not isinstance(hosted, Engine):
             return super().get_custom(settings)
-        return engine.custom(transpile(self, engine.dialect)[0], settings.domain)
+        return hosted.custom(transpiling.transpile(self, hosted.dialect)[0], settings.domain)
 
     def _check(self, interface: Interface) -> None:
         try:
             config = self._config
-            self._checked = check_query(
+            self._checked = checking.check_query(
                 config.text,
                 interface.inputs,
                 interface.outputs,
@@ -168,7 +174,7 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
             raise
         if not interface.outputs and not self._checked.access.writes:
             raise SQLDefinitionError(f"task {self.name}: a query needs an output: outputs=kwtypes(result=pa.Table)")
-        self._runner = Runner(self._checked, self._settings)
+        self._runner = running.Runner(self._checked, self._settings)
         self._set_cache_version()
         if self._config.is_hosted:
             self._check_hosted(interface)
@@ -180,15 +186,15 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
                 f"task {self.name}: on {self._config.dialect_name} the one output is a table called {RESULT!r}. "
                 f"Write outputs=kwtypes({RESULT}=pa.Table)"
             )
-        transpile(self, self._config.dialect_name)
+        transpiling.transpile(self, self._config.dialect_name)
 
     def _set_cache_version(self) -> None:
         """`cache=True` alone: the version follows the meaning of the query."""
         if self._metadata.cache and self._metadata.cache_version == _AUTOMATIC:
-            check_cacheable(self.name, self._checked)
-            self._metadata = replace(self._metadata, cache_version=cache_version(self._checked))
+            caching.check_cacheable(self.name, self._checked)
+            self._metadata = replace(self._metadata, cache_version=caching.cache_version(self._checked))
 
-    def _settings(self) -> Settings:
+    def _settings(self) -> engine.Settings:
         return settings_of(self._limits or self._requests)
 
 
@@ -233,7 +239,11 @@ class SQLFunctionTask(_QueryTask, PythonFunctionTask[DuckDB]):
     ) -> None:  # Any: passed on
         self._config = task_config
         metadata = kwargs.get("metadata")
-        if metadata is not None and metadata.cache and metadata.cache_version == code_version(task_function, ()):
+        if (
+            metadata is not None
+            and metadata.cache
+            and metadata.cache_version == code_versions.code_version(task_function, ())
+        ):
             # @task took the version from the function's code, which is `...`
             kwargs["metadata"] = replace(metadata, cache_version=_AUTOMATIC)
         if not task_config.query:
@@ -283,12 +293,12 @@ def sql_task(
     return wrap
 
 
-def settings_of(resources: Resources | None) -> Settings:
+def settings_of(resources: Resources | None) -> engine.Settings:
     """A container's resources as settings of the database; None for what they do not say."""
     if resources is None:
-        return Settings()
+        return engine.Settings()
     memory, cpu, disk = (_quantity(one) for one in (resources.mem, resources.cpu, resources.ephemeral_storage))
-    return Settings(
+    return engine.Settings(
         memory_limit_bytes=None if memory is None else int(memory * MEMORY_SHARE),
         threads=None if cpu is None else max(1, int(cpu)),
         temp_limit_bytes=None if disk is None else int(disk),
