@@ -270,6 +270,8 @@ USES: dict[str, Callable[[Any], object]] = {
     "or": lambda promise: promise | True,
     "addition": lambda promise: promise + 1,
     "comparison": lambda promise: promise < 1,
+    "equality": lambda promise: promise == 7,
+    "inequality": lambda promise: promise != 7,
     "length": len,
     "membership": lambda promise: 1 in promise,
     "call": lambda promise: promise(),
