@@ -89,7 +89,8 @@ class Channel:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds).tobytes())] if fds else []
         with self._lock:
             sent = self._socket.sendmsg([data], rights)
-            self._socket.sendall(memoryview(data)[sent:])
+            if sent < len(data):  # sending nothing would fail when the other end took the frame and left
+                self._socket.sendall(memoryview(data)[sent:])
 
     def receive(self) -> list[Frame]:
         """All whole frames that have arrived; sets `closed` when the other end is gone."""

@@ -25,13 +25,12 @@ def no_leaks() -> Iterator[None]:
 
 
 def _found() -> dict[str, set[str]]:
+    temporary = os.listdir(tempfile.gettempdir())
     return {
         "processes": {str(pid) for pid in _descendants(os.getpid())} - {str(pid) for pid in idle_processes()},
         "ports": _listening(),
         "shared memory": set(os.listdir("/dev/shm")),  # noqa: S108 - read only
-        "temporary files": {
-            name for name in os.listdir(tempfile.gettempdir()) if name.startswith(temporary_prefix())
-        },
+        "temporary files": {name for name in temporary if name.startswith(temporary_prefix())},
     }
 
 
