@@ -35,7 +35,7 @@ def _found() -> dict[str, set[str]]:
 
 
 def _used_elsewhere(name: str) -> bool:
-    """Shared memory belongs to the whole machine: what another program has mapped, or has removed since, is not ours."""
+    """Shared memory is the whole machine's: what another program has mapped, or has removed since, is not ours."""
     path = f"/dev/shm/{name}"  # noqa: S108 - read only
     ours = {os.getpid(), *_descendants(os.getpid())}
     for pid in [int(word) for word in os.listdir("/proc") if word.isdecimal() and int(word) not in ours]:
