@@ -356,12 +356,29 @@ def test_a_result_can_be_a_stream() -> None:
 
 
 def test_a_result_can_be_a_parquet_file() -> None:
-    query = "select i, sum(i) over () as total from range(300000) r(i)"
+    query = "select i, sum(i) over () as total, uuid() as u from range(300000) r(i) order by i desc; -- the end"
     result = DuckDBTask("file", query, outputs=kwtypes(r=FlyteFile))()
     assert isinstance(result, FlyteFile)
     table = pq.read_table(result.path)
     assert (table.num_rows, table.schema.field("total").type) == (300_000, pa.decimal128(38, 0))
     assert pq.ParquetFile(result.path).num_row_groups > 1
+    assert table.column("i")[0].as_py() == 299_999
+    assert table.schema.field("u").type == pa.string()
+
+
+def test_a_parquet_file_holds_the_types_of_a_table() -> None:
+    query = "select {'h': 1::hugeint} as nested, [1, null] as l, 'a'::enum('a') as e, date '2024-01-01' as d, $n as n"
+    table = DuckDBTask("table", query, kwtypes(n=int))(n=7)
+    file = DuckDBTask("file", query, kwtypes(n=int), kwtypes(r=FlyteFile))(n=7)
+    assert pq.read_table(file.path).to_pylist() == table.to_pylist()
+
+
+def test_a_file_that_cannot_be_finished_is_not_there(tmp_path: Path) -> None:
+    query = "select cast(case when i = 290000 then 'x' else '1' end as int) as n from range(300000) r(i)"
+    with pytest.raises(QueryError, match="Could not convert"):
+        DuckDBTask("broken", query, outputs=kwtypes(r=FlyteFile))()
+    with pytest.raises(QueryError, match="Could not convert"):
+        DuckDBTask("broken", query.replace(" as n", " as n, [1] as l"), outputs=kwtypes(r=FlyteFile))()
 
 
 def test_several_scalars_are_one_row() -> None:

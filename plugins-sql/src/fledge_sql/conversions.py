@@ -6,7 +6,9 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
+import re
 import typing
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +19,15 @@ from fledge_sql.errors import QueryError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from fledge_sql.engine import Column
     from fledge_sql.schemas import Output
 
-__all__ = ["converted", "scalars", "written"]
+__all__ = ["converted", "copy_casts", "scalars", "write_batches", "written"]
 
+_SAME_IN_PARQUET = re.compile(
+    r"BOOLEAN|U?(TINY|SMALL|BIG)INT|U?INTEGER|HUGEINT|FLOAT|DOUBLE|DECIMAL\(.*\)|VARCHAR|BLOB|DATE|UUID|"
+    r"TIMESTAMP|TIMESTAMP WITH TIME ZONE"
+)
 Value = Any  # Any: whatever the task declares
 
 
@@ -38,22 +45,37 @@ def converted(output: Output, table: pa.Table) -> Value:
     return table
 
 
-def written(output: Output, reader: pa.RecordBatchReader) -> Value:
-    """The result as a parquet file in the run's own folder, batch by batch; whole or not at all."""
-    import pyarrow.parquet as pq  # noqa: PLC0415 - heavy; only a task with a file output needs it
-
+def written(output: Output, write: Callable[[str], None]) -> Value:
+    """What `write(path)` puts into a file of the run's own folder; whole or not at all."""
     path = Path(current_context().working_directory, f"{output.name}.parquet")
     partial = path.with_suffix(".partial")
     try:
-        with pq.ParquetWriter(partial, reader.schema) as writer:
-            for batch in reader:
-                writer.write_batch(batch)
+        write(str(partial))
         partial.replace(path)
     except OSError as exc:
         raise StorageError(str(path), f"cannot be written: {exc.strerror or exc}") from exc
     finally:
         partial.unlink(missing_ok=True)
     return output.annotation(str(path))
+
+
+def write_batches(reader: pa.RecordBatchReader, path: str) -> None:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - heavy; only a task with a file output needs it
+
+    with pq.ParquetWriter(path, reader.schema) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+
+
+def copy_casts(columns: Sequence[Column]) -> dict[str, str] | None:
+    """The casts under which DuckDB's own parquet reads back as Arrow's would; None when it would not.
+
+    DuckDB writes HUGEINT as DOUBLE and UUID as a type of its own; nested columns may hold either.
+    """
+    if not all(_SAME_IN_PARQUET.fullmatch(column.sql_type) for column in columns):
+        return None
+    instead = {"HUGEINT": "DECIMAL(38,0)", "UUID": "VARCHAR"}
+    return {column.name: instead[column.sql_type] for column in columns if column.sql_type in instead}
 
 
 def scalars(outputs: tuple[Output, ...], table: pa.Table) -> Value:

@@ -148,6 +148,22 @@ class Cursor:
 
         return self._interruptible(start)
 
+    def copy(self, sql: str, parameters: Mapping[str, object] | None, casts: Mapping[str, str], path: str) -> None:
+        """Write a query's result to a parquet file; `casts` gives some columns another type on their way.
+
+        `sql` ends with its last word: no semicolon, no comment.
+        """
+        changed = ", ".join(f"CAST({quoted(name)} AS {to}) AS {quoted(name)}" for name, to in casts.items())
+        chosen = f"* REPLACE ({changed})" if changed else "*"
+        start = f"COPY (SELECT {chosen} FROM ("  # noqa: S608 - checked text, bound values
+        statement = f"{start}{sql}\n)) TO {_literal(path)} (FORMAT parquet, USE_TMP_FILE false)"
+
+        def work() -> None:
+            with _translated(statement, skip=len(start)):
+                self._execute(statement, parameters).fetchall()
+
+        self._interruptible(work)
+
     def next_batch(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
         """The next batch of this cursor's reader; None after the last one."""
         return self._interruptible(lambda: next(reader, None))
@@ -271,6 +287,10 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
 def engine_version() -> str:
     """The version of the installed duckdb package."""
     import duckdb  # noqa: PLC0415 - heavy; loaded when a query is first checked or run
@@ -283,15 +303,17 @@ def open_cursor(settings: Settings = Settings()) -> Cursor:
     return Cursor(_shared(settings).cursor())
 
 
-def open_private(settings: Settings, attached: Sequence[Attached]) -> Cursor:
+def open_private(settings: Settings, attached: Sequence[Attached], folder: str = "") -> Cursor:
     """A cursor on a database of its own with these files attached; closing it closes the files.
 
-    A file that another process has locked is tried again a few times.
+    A file that another process has locked is tried again a few times. Queries may write files into `folder` only.
     """
     connection = _connect(settings)
     try:
         for one in attached:
             _attach(connection, one)
+        if folder:
+            connection.execute("SET allowed_directories = [" + _literal(folder) + "]")
         for statement in _LOCKING:
             connection.execute(statement)
     except BaseException:
@@ -351,8 +373,7 @@ def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, one: Attached) -> None:
-    path = "'" + one.path.replace("'", "''") + "'"
-    statement = f"ATTACH {path} AS {quoted(one.alias)}" + ("" if one.writable else " (READ_ONLY)")
+    statement = f"ATTACH {_literal(one.path)} AS {quoted(one.alias)}" + ("" if one.writable else " (READ_ONLY)")
     wait_s = LOCK_FIRST_WAIT_S
     for attempt in range(1, LOCK_ATTEMPTS + 1):
         try:

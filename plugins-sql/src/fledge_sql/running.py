@@ -9,24 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from fledge.context import FlyteContextManager
+from fledge.context import FlyteContextManager, current_context
 from fledge.errors import nearest
 from fledge_sql.checking import CheckedQuery, run_error
-from fledge_sql.conversions import converted, scalars, written
+from fledge_sql.conversions import converted, copy_casts, scalars, write_batches, written
 from fledge_sql.engine import Cursor, EngineError, Settings, open_cursor, open_private
 from fledge_sql.errors import ParameterError, QueryCancelled
 from fledge_sql.parameters import to_parameter
 from fledge_sql.results import check_result
 from fledge_sql.scripts import attached_files
 from fledge_sql.table_inputs import scannable
+from fledge_sql.text import without_end
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from fledge_sql.schemas import Output
     from fledge_sql.text import BoundText
 
 __all__ = ["Runner"]
 
+MAX_KNOWN_RESULTS = 256  # sets of input schemas whose result was compared already
 BATCH_ROWS = 122_880  # DuckDB's own row group
 Value = Any  # Any: whatever the task declares
 Schema = Any  # Any: pyarrow has no types of its own
@@ -76,9 +79,10 @@ class Runner:
         return result
 
     def _open(self, values: Mapping[str, Value]) -> Cursor:
-        access = self._query.access
-        if access.is_private:
-            return open_private(self._settings(), attached_files(access, values))
+        access, outputs = self._query.access, self._query.outputs
+        folder = current_context().working_directory if outputs and outputs[0].kind == "file" else ""
+        if access.is_private or folder:
+            return open_private(self._settings(), attached_files(access, values), folder)
         return open_cursor(self._settings())
 
     def _bound(self, values: Mapping[str, Value]) -> BoundText:
@@ -114,6 +118,8 @@ class Runner:
         key = tuple(schemas)
         if key not in self._known_results:
             check_result(query.outputs, cursor.columns(bound.sql, parameters), bound)
+            if len(self._known_results) >= MAX_KNOWN_RESULTS:
+                self._known_results.clear()
             self._known_results.add(key)
         return self._result(cursor, bound.sql, bound, parameters, stream=stream)
 
@@ -147,9 +153,18 @@ class Runner:
             if wants_reader:
                 return self._stream(cursor, sql, bound, parameters)
             if output.kind == "file":
-                return written(output, self._stream(cursor, sql, bound, parameters))
+                return self._file(output, cursor, sql, bound, parameters)
             return converted(output, cursor.table(sql, parameters))
         return scalars(query.outputs, cursor.table(sql, parameters))
+
+    def _file(
+        self, output: Output, cursor: Cursor, sql: str, bound: BoundText, parameters: Mapping[str, Value]
+    ) -> Value:
+        """A parquet file in the run's own folder: by DuckDB where its types are Arrow's, else batch by batch."""
+        casts = copy_casts(cursor.columns(sql, parameters))
+        if casts is None:
+            return written(output, lambda path: write_batches(self._stream(cursor, sql, bound, parameters), path))
+        return written(output, lambda path: cursor.copy(without_end(sql), parameters, casts, path))
 
     def _has_secrets(self) -> bool:
         return any(parameter.secret for parameter in self._query.parameters.values())

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fledge.errors import nearest
 from fledge_sql.errors import SQLDefinitionError
 
-__all__ = ["BoundText", "Placeholder", "bind", "excerpt", "line_column", "placeholder_names", "scan"]
+__all__ = ["BoundText", "Placeholder", "bind", "excerpt", "line_column", "placeholder_names", "scan", "without_end"]
 
 _NAME = r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*"
 _WORD = (
@@ -148,6 +148,14 @@ def scan(text: str) -> tuple[Placeholder, ...]:
             if placeholder is not None:
                 found.append(placeholder)
     return tuple(found)
+
+
+def without_end(text: str) -> str:
+    """The text up to its last word: without the semicolons and comments that may follow."""
+    tokens = [token for token in _tokens(text) if token.kind not in _SILENT]
+    while tokens and tokens[-1].text == ";":
+        tokens.pop()
+    return text[: tokens[-1].end] if tokens else ""
 
 
 def placeholder_names(placeholders: Iterable[Placeholder]) -> list[str]:
