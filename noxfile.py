@@ -162,7 +162,7 @@ def bench(session: nox.Session) -> None:
 
 def shared_environment(session: nox.Session) -> Path:
     """The Python of the environment with everything in it, torch included."""
-    tools = ("test", "types", "layers")
+    tools = ("test", "plugins", "types", "layers")
     return environment(session, "shared", sys.executable, packages=PACKAGES, tools=tools, first=[TORCH])
 
 
@@ -172,7 +172,7 @@ def environment(
     interpreter: str,
     *,
     packages: tuple[str, ...] = PACKAGES,
-    tools: tuple[str, ...] = ("test",),
+    tools: tuple[str, ...] = ("test", "plugins"),
     first: list[str] | None = None,
 ) -> Path:
     """Make `.nox/<name>` with our packages in editable form and return its Python."""

@@ -17,6 +17,7 @@ from plugins.storage.tests.support import BUCKET, SOON, Door, ask, point_to
 @pytest.fixture(scope="session")
 def server() -> Iterator[int]:
     """The port of an S3 server."""
+    pytest.importorskip("moto.server", reason="moto is not installed: pip install 'moto[s3]' flask flask-cors")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
