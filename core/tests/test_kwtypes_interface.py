@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Optional
 
 import pytest
 from hypothesis import given
@@ -292,3 +292,7 @@ def test_names_that_a_function_closes_over_count_in_annotations() -> None:
     interface = interface_of(function, "t")
     assert interface.output_tuple_name == "Local"
     assert interface.inputs["a"] == Annotated[int, Local]
+
+
+def test_columns_may_stand_in_a_union() -> None:
+    assert Optional[Annotated[str, kwtypes(a=int)]] == Optional[Annotated[str, kwtypes(a=int)]]  # noqa: UP045 - the form under test

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from core.tests.support import fresh_process
 from fledge import idl
 from fledge.errors import LiveValueError, StorageError
-from fledge.storage import LIVE_SCHEME, LiveStore, LocalStorage, StorageRouter, materialize, scheme_of
+from fledge.storage import LIVE_SCHEME, LiveStore, LocalStorage, Storage, StorageRouter, materialize, scheme_of
 
 LOCAL = LocalStorage()
 
@@ -300,3 +301,9 @@ def test_importing_fledge_makes_no_folder(tmp_path: Path) -> None:
     )
     assert (done.returncode, os.listdir(tmp_path)) == (0, []), done.stderr
     assert sys.version_info >= (3, 10)
+
+
+def test_an_unknown_scheme_is_looked_for_among_the_plugins_first() -> None:
+    factories: dict[str, Callable[[], Storage]] = {}
+    router = StorageRouter(factories=factories, load=lambda: factories.update(late=LocalStorage))
+    assert isinstance(router.with_().for_uri("late://x"), LocalStorage)

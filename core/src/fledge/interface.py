@@ -27,9 +27,16 @@ DEFAULT_TUPLE_NAME = "DefaultNamedTupleOutput"
 Native = Any  # Any: an annotation may be a class, a generic alias, a union or a string's meaning
 
 
+class _NamesToTypes(OrderedDict[str, Native]):
+    """Hashable, so that it may stand in `Annotated[...]` inside a union; nothing changes one after it is made."""
+
+    def __hash__(self) -> int:  # type: ignore[override] # dict says that it has none
+        return hash(tuple(self))
+
+
 def kwtypes(**kwargs: Native) -> OrderedDict[str, Native]:
     """Names to types, in the order given: `kwtypes(a=int, b=str)`."""
-    return OrderedDict(kwargs)
+    return _NamesToTypes(kwargs)
 
 
 class UnresolvedAnnotation(Exception):  # noqa: N818 - a signal between two functions, never shown

@@ -204,6 +204,7 @@ class StorageRouter:
         live: Where values of the running local run are kept; None where every value has to be written out.
         keep_local: True in local runs: a file that is on this machine already stays where it is and is not copied.
         scratch: Folder that will be removed with the run: files in it are copied out even with `keep_local`.
+        load: Called before an unknown scheme is given up: plugins may not have registered theirs yet.
     """
 
     def __init__(
@@ -213,6 +214,7 @@ class StorageRouter:
         live: LiveStore | None = None,
         keep_local: bool = True,
         scratch: Callable[[], str | None] = lambda: None,
+        load: Callable[[], None] = lambda: None,
     ) -> None:
         self._raw_prefix = raw_prefix
         self._factories = factories if factories is not None else {}
@@ -221,6 +223,7 @@ class StorageRouter:
         self.live = live
         self.keep_local = keep_local
         self._scratch = scratch
+        self._load = load
 
     def with_(
         self,
@@ -237,6 +240,7 @@ class StorageRouter:
             live,
             self.keep_local if keep_local is None else keep_local,
             self._scratch if scratch is None else scratch,
+            self._load,
         )
         other._storages = self._storages
         return other
@@ -252,6 +256,8 @@ class StorageRouter:
         scheme = scheme_of(uri)
         found = self._storages.get(scheme)
         if found is None:
+            if scheme not in self._factories:
+                self._load()
             factory = self._factories.get(scheme)
             if factory is None:
                 package = _PACKAGES.get(scheme)
