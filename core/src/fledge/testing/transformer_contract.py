@@ -35,7 +35,7 @@ class TransformerContract:
     """
 
     hooks: ClassVar[object] = None
-    python_type: ClassVar[Any]  # Any: annotations
+    python_type: Any  # Any: annotations
     values: ClassVar[Sequence[Any]]  # Any: of the type under test
     bad_values: ClassVar[Sequence[Any]] = ()  # Any: of any other type
     in_containers: ClassVar[bool] = True
