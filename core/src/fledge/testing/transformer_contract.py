@@ -34,7 +34,7 @@ class TransformerContract:
         in_containers: Whether the type may stand in `list[...]` and `dict[str, ...]`.
     """
 
-    hooks: ClassVar[object] = None
+    hooks: Any = None  # Any: a module or an object
     python_type: Any  # Any: annotations
     values: ClassVar[Sequence[Any]]  # Any: of the type under test
     bad_values: ClassVar[Sequence[Any]] = ()  # Any: of any other type
