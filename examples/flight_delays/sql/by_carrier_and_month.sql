@@ -1,6 +1,6 @@
 -- What happened and what was expected, for each carrier and month.
 --
--- In:  predictions; airlines names are left to the reader: carriers have their two letters.
+-- In:  predictions: month, carrier, is_late, probability.
 -- Out: late_share and expected_share are comparable; brier beside constant_brier says what the model adds.
 select
     month,
