@@ -161,8 +161,8 @@ def bench(session: nox.Session) -> None:
 
 
 def shared_environment(session: nox.Session) -> Path:
-    """The Python of the environment with everything in it, torch included."""
-    tools = ("test", "plugins", "types", "layers")
+    """The Python of the environment with everything in it: PyTorch, JAX and Open MPI included."""
+    tools = ("test", "plugins", "ranks", "types", "layers")
     return environment(session, "shared", sys.executable, packages=PACKAGES, tools=tools, first=[TORCH])
 
 
