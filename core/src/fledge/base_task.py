@@ -31,6 +31,7 @@ from fledge.errors import (
 )
 from fledge.interface import CompiledInterface, Interface, fill_map, kwtypes
 from fledge.lazy import lazy, lazy_logger
+from fledge.local_config import LocalConfig
 from fledge.metadata import TaskMetadata
 from fledge.nodes import create_node
 from fledge.promise import Promise, VoidPromise, pack_outputs
@@ -281,8 +282,10 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             metadata: In place of the task's own, as a workflow's node may override it.
         """
         metadata = self.metadata if metadata is None else metadata
-        if metadata.cache and ctx.config is not None and ctx.config.cache_enabled:
-            return self._run_cached(ctx, inputs, metadata)
+        if metadata.cache:
+            config = LocalConfig.from_env() if ctx.config is None else ctx.config
+            if config.cache_enabled:
+                return self._run_cached(ctx, inputs, metadata, config)
         return self._run_uncached(ctx, inputs, metadata)
 
     def _run_uncached(
@@ -295,17 +298,16 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             return run_attempts(self.name, metadata, ctx, lambda run: self.sandbox_execute(run, inputs))
 
     def _run_cached(
-        self, ctx: FlyteContext, inputs: literals.LiteralMap, metadata: TaskMetadata
+        self, ctx: FlyteContext, inputs: literals.LiteralMap, metadata: TaskMetadata, config: LocalConfig
     ) -> literals.LiteralMap:
-        assert ctx.config is not None
-        store = cache.ResultCache(ctx.config.cache_dir)
+        store = cache.ResultCache(config.cache_dir)
         try:
             key = cache.cache_key(self.name, metadata, self.interface, inputs, ctx.storage)
         except cache.Uncacheable as exc:
             _log.warning("task %s runs without the cache: %s", self.name, exc)
             return self._run_uncached(ctx, inputs, metadata)
         with store.locked(key) if metadata.cache_serialize else nullcontext():
-            found = None if ctx.config.cache_overwrite else store.read(key)
+            found = None if config.cache_overwrite else store.read(key)
             if found is not None:
                 if ctx.plugins.has_observers:
                     ctx.plugins.notify(events.CacheHit(self.name, ctx.rank))

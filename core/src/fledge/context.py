@@ -295,7 +295,7 @@ class FlyteContext(_Copyable):
     execution_state: ExecutionState
     compilation_state: CompilationState | None
     serialization_settings: SerializationSettings | None
-    config: LocalConfig | None
+    config: LocalConfig | None  # None: read from the environment when it is needed
     cancellation: Cancellation
     retries_left: int  # of the attempt that runs: whether its failure is the last word
     rank: int

@@ -27,7 +27,7 @@ class LocalConfig:
         home = env.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
         return cls(
             cache_dir=env.get("FLEDGE_CACHE_DIR") or home,
-            cache_enabled=_flag(env, "FLEDGE_CACHE", default="PYTEST_CURRENT_TEST" not in env),
+            cache_enabled=_flag(env, "FLEDGE_CACHE", default=not _is_under_pytest(env)),
             cache_overwrite=_flag(env, "FLEDGE_CACHE_OVERWRITE", default=False),
             disabled_plugins=frozenset(
                 name.strip() for name in env.get("FLEDGE_DISABLE_PLUGINS", "").split(",") if name.strip()
@@ -46,6 +46,11 @@ def start_logging() -> None:
     logging.basicConfig(level=level if known else "WARNING", format="%(levelname)s %(name)s: %(message)s")
     if not known:
         logging.getLogger("fledge").warning("FLEDGE_LOG=%s is no level: DEBUG, INFO, WARNING, ERROR, CRITICAL", level)
+
+
+def _is_under_pytest(env: Mapping[str, str]) -> bool:
+    """pytest sets the first for its whole run from version 8.2 on, the second while a test runs."""
+    return "PYTEST_VERSION" in env or "PYTEST_CURRENT_TEST" in env
 
 
 def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:

@@ -16,12 +16,12 @@ def default_context(config: LocalConfig | None = None, *, discover: bool = True)
     """A context with the built-in types and, once something needs them, the installed plugins.
 
     Args:
-        config: None: read from the environment, now.
+        config: None: read from the environment, for plugins now, for the cache at each call.
         discover: False: no installed plugins; for tests.
     """
-    config = LocalConfig.from_env() if config is None else config
+    told = LocalConfig.from_env() if config is None else config
     use_storage(lambda: FlyteContextManager.current_context().storage)
     registry = builtin_registry()
-    plugins = PluginManager(registry, disable=config.disabled_plugins, discover=discover, trace=config.trace_hooks)
+    plugins = PluginManager(registry, disable=told.disabled_plugins, discover=discover, trace=told.trace_hooks)
     storage = StorageRouter(factories=plugins.storages, load=plugins.load)
     return FlyteContext(plugins, registry, storage, config=config)

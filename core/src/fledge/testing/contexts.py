@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from fledge.context import FlyteContext, FlyteContextManager
-from fledge.local_config import LocalConfig
 from fledge.wiring import default_context
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def fresh_context(*, discover: bool = False, calls: list[HookCall] | None = None
         discover: True: with the plugins that are installed, loaded anew for this context.
         calls: Receives every hook call, in order.
     """
-    context = default_context(LocalConfig.from_env(), discover=discover)
+    context = default_context(discover=discover)
     manager = cast("PluginManager", context.plugins)
     if calls is not None:
         manager.observe(lambda plugin, hook, arguments: calls.append(HookCall(plugin, hook, dict(arguments))))

@@ -19,6 +19,7 @@ from fledge.storage import LIVE_SCHEME, scheme_of
 from fledge.types.mismatch import Mismatch
 from fledge_dataframes.columns import Declared, refuse_unstorable
 from fledge_dataframes.errors import ColumnMismatch
+from fledge_dataframes.hashing import content_hash
 from fledge_dataframes.libraries import (
     BY_PUBLIC_NAME,
     TABLE,
@@ -83,11 +84,15 @@ def write_frame(value: Frame, cls: type, declared: Declared, storage: StorageRou
         kept = _LiveFrame(table, TABLE, table)
     else:
         kept = _LiveFrame(library.snapshot(value), library, table)
-    return live.put(kept, _write_live)
+    return live.put(kept, _write_live, _hash_live)
 
 
 def _write_live(kept: Any, path: str) -> None:  # Any: the live store holds values of any kind
     kept.write(path)
+
+
+def _hash_live(kept: Any) -> str:  # Any: as above
+    return content_hash(kept.table())
 
 
 def read_frame(
