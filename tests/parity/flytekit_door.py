@@ -6,7 +6,6 @@ it. Behaviour is never touched, it is what the comparison is about.
 
 from __future__ import annotations
 
-import json
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -100,8 +99,9 @@ def _pod_template(pod_spec: Mapping[str, Any] | None = None, **options: Any) -> 
     import flytekit
     from kubernetes.client import ApiClient
 
-    text = json.dumps({"containers": [], **(pod_spec or {})})
-    spec = ApiClient().deserialize(text, "V1PodSpec", "application/json")
+    # The public method takes text in some versions of the client and a response in others; both end here.
+    read: Callable[[object, str], Any] = getattr(ApiClient(), "_ApiClient__deserialize")  # noqa: B009 - a mangled name
+    spec = read({"containers": [], **(pod_spec or {})}, "V1PodSpec")
     return flytekit.PodTemplate(pod_spec=spec, **options)
 
 

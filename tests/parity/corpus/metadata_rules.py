@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -47,7 +48,7 @@ def observe_ignore_outputs_is_an_exception(sdk: Sdk) -> object:
 
 
 def observe_kwtypes_keeps_order(sdk: Sdk) -> object:
-    return [type(kwtypes()).__name__, list(kwtypes(z=int, a=str).items()), dict(kwtypes())]
+    return [isinstance(kwtypes(), OrderedDict), list(kwtypes(z=int, a=str).items()), dict(kwtypes())]
 
 
 def observe_metadata_defaults(sdk: Sdk) -> object:
