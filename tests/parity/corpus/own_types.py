@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 
 from fledge import Pickled, task
 from tests.parity.programs import Sdk
@@ -82,7 +82,8 @@ def bare_list(xs: list) -> int:  # type: ignore[type-arg] # the annotation is th
 
 def kind(function: Callable[..., object]) -> str:
     """How an annotation travels: the field of the literal type that is set."""
-    (variable,) = task(function).interface.inputs.variables.values()  # type: ignore[attr-defined,unused-ignore] # a task
+    inputs: Any = task(function).interface.inputs  # Any: a message or a dict, by SDK
+    (variable,) = getattr(inputs, "variables", inputs).values()
     told = variable.type
     message = told.to_flyte_idl() if hasattr(told, "to_flyte_idl") else told
     return str(message.WhichOneof("type"))
@@ -110,3 +111,20 @@ def observe_any_input(sdk: Sdk) -> object:
 
 def observe_bare_list(sdk: Sdk) -> object:
     return kind(bare_list)
+
+
+@task
+def choose(mode: Literal["fast", "slow"]) -> str:
+    return mode
+
+
+def mixed_literal(mode: Literal[1, "one"]) -> int:
+    return 1
+
+
+def observe_value_outside_a_literal(sdk: Sdk) -> object:
+    return choose(mode="middling")  # type: ignore[arg-type] # the mistake
+
+
+def observe_literal_of_two_types(sdk: Sdk) -> object:
+    return kind(mixed_literal)
