@@ -110,9 +110,10 @@ class PythonAutoContainerTask(PythonTask[T]):
         return None if self._pod_template is not None else self._container(settings)
 
     def get_k8s_pod(self, settings: SerializationSettings) -> tasks.K8sPod | None:
-        template = self._pod_template
-        if template is None:
-            return None
+        return None if self._pod_template is None else self.pod(self._pod_template, settings)
+
+    def pod(self, template: PodTemplate, settings: SerializationSettings) -> tasks.K8sPod:
+        """The template with this task's container in it."""
         message = idl.tasks.K8sPod()
         message.metadata.SetInParent()
         message.metadata.labels.update(template.labels or {})

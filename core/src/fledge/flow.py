@@ -46,11 +46,13 @@ class WorkflowFailurePolicy(Enum):
 
 @dataclass(frozen=True)
 class CompiledWorkflow:
-    """The graph: nodes in the order in which they can run, one binding per output, and the failure handler's node."""
+    """The graph: nodes as declared and in the order in which they can run, outputs, and the failure handler's node."""
 
+    declared: tuple[Node, ...]
     nodes: tuple[Node, ...]
     outputs: tuple[literals.Binding, ...]
     failure_node: Node | None = None
+    goes_on: bool = False
 
 
 class PythonFunctionWorkflow(TrackedInstance):
@@ -126,6 +128,10 @@ class PythonFunctionWorkflow(TrackedInstance):
         except UnresolvedAnnotation:
             return  # a forward reference: it is resolved at first use
 
+    @property
+    def _goes_on(self) -> bool:
+        return self.failure_policy is WorkflowFailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE
+
     def construct_node_metadata(self) -> workflow_messages.NodeMetadata:
         """Of a node that runs this workflow."""
         return idl.workflow.NodeMetadata(
@@ -160,7 +166,7 @@ class PythonFunctionWorkflow(TrackedInstance):
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        return self.graph.nodes
+        return self.graph.declared
 
     @property
     def failure_node(self) -> Node | None:
@@ -186,7 +192,9 @@ class PythonFunctionWorkflow(TrackedInstance):
                 raise
             outputs = self._bind_outputs(compiling, result)
             failure_node = self._compile_failure_handler(compiling, inputs)
-        return CompiledWorkflow(_in_run_order(self.name, state.nodes), outputs, failure_node)
+        return CompiledWorkflow(
+            tuple(state.nodes), _in_run_order(self.name, state.nodes), outputs, failure_node, self._goes_on
+        )
 
     def _bind_outputs(self, ctx: FlyteContext, result: Value) -> tuple[literals.Binding, ...]:
         interface = self.python_interface

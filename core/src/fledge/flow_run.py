@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fledge import idl
 from fledge.context import ExecutionState, FlyteContextManager
 from fledge.errors import SerializationError, add_note
+from fledge.lazy import lazy_logger
 from fledge.promise import Promise, VoidPromise
 from fledge.types.paths import literal_at
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from fledge.nodes import Node
 
 __all__ = ["Graph", "run_graph"]
+
+_log = lazy_logger("fledge.workflow")
 
 Outputs = dict[str, "literals.Literal"]
 
@@ -35,6 +38,10 @@ class Graph(Protocol):
     @property
     def failure_node(self) -> Node | None: ...
 
+    @property
+    def goes_on(self) -> bool:
+        """After a failure, nodes that do not depend on it still run."""
+
 
 def run_graph(
     name: str, graph: Graph, ctx: FlyteContext, inputs: Mapping[str, literals.Literal], workers: int
@@ -43,56 +50,97 @@ def run_graph(
 
     Raises:
         What the first node that failed raised, the same object, with a note that names node and workflow. The failure
-        handler has run by then.
+        handler has run by then; if it failed as well, another note says so.
     """
     results: dict[str, Outputs] = {"": dict(inputs)}
     # A task that runs as a node is a task like any other: what it calls gives values.
     ctx = ctx.with_(execution_state=ExecutionState(ExecutionState.Mode.LOCAL_TASK_EXECUTION))
     try:
         if workers == 1:
-            for node in graph.nodes:
-                results[node.id] = _run_node(name, node, ctx, results)
+            _run_in_turn(name, graph, ctx, results)
         else:
-            _run_parallel(name, graph.nodes, ctx, results, workers)
-    except Exception:
+            _run_parallel(name, graph, ctx, results, workers)
+    except Exception as exc:
         if graph.failure_node is not None:
-            _run_node(name, graph.failure_node, ctx, results)
+            _handle(name, graph.failure_node, ctx, results, exc)
         raise
     return {binding.var: _resolve(binding.binding, results) for binding in graph.outputs}
 
 
-def _run_parallel(
-    name: str, nodes: Iterable[Node], ctx: FlyteContext, results: dict[str, Outputs], workers: int
-) -> None:
-    """Start a node as soon as all it waits for is done. After a failure no other node is started; running ones end."""
-    waiting = list(nodes)
-    running: dict[Future[Outputs], Node] = {}
-    first_error: BaseException | None = None
-    with ThreadPoolExecutor(workers, thread_name_prefix="fledge-node") as pool:
-        while running or (waiting and first_error is None):
-            if first_error is None:
-                ready = [node for node in waiting if all(above.id in results for above in node.upstream)]
-                waiting = [node for node in waiting if node not in ready]
-                for node in ready:
-                    copied = contextvars.copy_context()
-                    running[pool.submit(copied.run, _run_node, name, node, ctx, results)] = node
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                node = running.pop(future)
-                error = future.exception()
-                if error is None:
-                    results[node.id] = future.result()
-                elif first_error is None:
-                    first_error = error
+def _handle(name: str, handler: Node, ctx: FlyteContext, results: Mapping[str, Outputs], error: BaseException) -> None:
+    try:
+        _run_node(name, handler, ctx, results)
+    except Exception as exc:  # noqa: BLE001 - what the node raised is what the caller has to see
+        _log.exception("workflow %s: its failure handler failed", name)
+        add_note(error, f"the failure handler of workflow {name} failed as well: {type(exc).__name__}: {exc}")
+
+
+def _run_in_turn(name: str, graph: Graph, ctx: FlyteContext, results: dict[str, Outputs]) -> None:
+    first_error: Exception | None = None
+    for node in graph.nodes:
+        if first_error is not None and any(above.id not in results for above in node.upstream):
+            continue
+        try:
+            results[node.id] = _run_node(name, node, ctx, results)
+        except Exception as exc:
+            if not graph.goes_on:
+                raise
+            first_error = first_error or exc
     if first_error is not None:
         raise first_error
 
 
+def _run_parallel(name: str, graph: Graph, ctx: FlyteContext, results: dict[str, Outputs], workers: int) -> None:
+    """Start a node as soon as all it waits for is done.
+
+    After a failure those nodes that run come to their end; others are started only if the graph goes on.
+    """
+    blocked = {node: len(node.upstream) for node in graph.nodes}
+    below: dict[Node, list[Node]] = {}
+    for node in graph.nodes:
+        for above in node.upstream:
+            below.setdefault(above, []).append(node)
+    ready = [node for node in graph.nodes if not blocked[node]]
+    running: dict[Future[Outputs], Node] = {}
+    first_error: BaseException | None = None
+    with ThreadPoolExecutor(workers, thread_name_prefix="fledge-node") as pool:
+        while ready or running:
+            for node in ready:
+                running[pool.submit(contextvars.copy_context().run, _run_node, name, node, ctx, results)] = node
+            ready = []
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                node = running.pop(future)
+                error = future.exception()
+                if error is not None:
+                    first_error = first_error or error
+                    continue
+                results[node.id] = future.result()
+                for one in below.get(node, ()):
+                    blocked[one] -= 1
+                    if not blocked[one]:
+                        ready.append(one)
+            if first_error is not None and not graph.goes_on:
+                ready = []
+                _cancel(running)
+    if first_error is not None:
+        raise first_error
+
+
+def _cancel(running: dict[Future[Outputs], Node]) -> None:
+    """Take back what has not begun yet."""
+    for future in list(running):
+        if future.cancel():
+            del running[future]
+
+
 def _run_node(name: str, node: Node, ctx: FlyteContext, results: Mapping[str, Outputs]) -> Outputs:
     entity: Any = node.entity  # Any: a task or a workflow; both have local_execute
-    inputs = {binding.var: Promise(binding.var, _resolve(binding.binding, results)) for binding in node.bindings}
     try:
+        inputs = {binding.var: Promise(binding.var, _resolve(binding.binding, results)) for binding in node.bindings}
         with FlyteContextManager.with_context(ctx):
+            if node.task_metadata is not None:
+                return dict(entity.run_locally(ctx, entity.input_literals(ctx, inputs), node.task_metadata).literals)
             result = entity.local_execute(ctx, **inputs)
     except Exception as exc:
         add_note(exc, f"in node {node.id} of workflow {name}")

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fledge import idl
+from fledge.code_version import code_version
 from fledge.errors import CallError, DefinitionError, nearest, type_name
 from fledge.lazy import lazy
+from fledge.metadata import TaskMetadata
 from fledge.promise import NodeOutput, Promise, VoidPromise, pack_outputs
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ else:
 __all__ = ["GLOBAL_INPUT_NODE_ID", "CompilationState", "Entity", "Node", "binding_data", "create_node", "dns_name"]
 
 GLOBAL_INPUT_NODE_ID = ""
+RESERVED_NODE_IDS = ("start-node", "end-node", "efn")  # the platform's own
 _MAX_DNS = 63
 _DIGEST = 10
 _METADATA_OVERRIDES = {
@@ -72,7 +75,7 @@ class Node:
     """One step of a workflow that is being compiled. Equal by identity: two calls are two nodes.
 
     `overrides` holds what the serializer writes into the node's `TaskNodeOverrides`; what belongs to the metadata is
-    written there at once.
+    written there at once, and `task_metadata` is what a local run honours in place of the task's own.
     """
 
     id: str
@@ -81,6 +84,7 @@ class Node:
     upstream: list[Node]
     entity: Entity | None
     overrides: dict[str, Any] = field(default_factory=dict)  # Any: Resources, image names, ...
+    task_metadata: TaskMetadata | None = None
 
     def runs_before(self, other: Node | Promise | VoidPromise) -> None:
         """The other node waits for this one."""
@@ -104,31 +108,73 @@ class Node:
         limits, resources, container_image, accelerator, shared_memory, pod_template and aliases.
 
         Raises:
-            DefinitionError: An unknown name, or a promise where a value is needed now.
+            DefinitionError: An unknown name, a value that does not fit, or a promise where a value is needed now.
         """
+        about_metadata: dict[str, Any] = {}  # Any: a type per override
         for key, value in changes.items():
             if key not in _OVERRIDES:
                 raise DefinitionError(f"node {self.id}: with_overrides() has no {key!r}{nearest(key, _OVERRIDES)}")
             if isinstance(value, (Promise, VoidPromise)):
                 raise DefinitionError(f"node {self.id}: with_overrides({key}=...) needs a value now, not a promise")
-            if value is None:
+            if value is None and key != "timeout":
                 continue
             if key in _METADATA_OVERRIDES:
-                self._override_metadata(key, value)
+                about_metadata[key] = value
             elif key == "node_name":
-                self.id = dns_name(value)
+                self._rename(value)
             else:
                 self.overrides[key] = value
+        if "resources" in self.overrides and self.overrides.keys() & {"requests", "limits"}:
+            raise DefinitionError(f"node {self.id}: give resources, or requests and limits, not both")
+        if about_metadata:
+            self._override_metadata(about_metadata)
         return self
 
-    def _override_metadata(self, key: str, value: Any) -> None:  # Any: a type per override
-        if key == "timeout":
-            seconds = value if isinstance(value, timedelta) else timedelta(seconds=value)
-            self.metadata.timeout.FromTimedelta(seconds)
-        elif key == "retries":
-            self.metadata.retries.retries = value
-        else:
-            setattr(self.metadata, _METADATA_OVERRIDES[key], value)
+    def _rename(self, name: str) -> None:
+        node_id = dns_name(name)
+        if node_id == GLOBAL_INPUT_NODE_ID or node_id in RESERVED_NODE_IDS:
+            raise DefinitionError(
+                f"node {self.id}: node_name={name!r} is the platform's own or holds no letter or digit. Take another"
+            )
+        self.id = node_id
+
+    def _override_metadata(self, changes: dict[str, Any]) -> None:  # Any: a type per override
+        name = changes.pop("name", None)
+        if changes.get("cache") and not changes.get("cache_version"):
+            changes["cache_version"] = self._cache_version()
+        self._check_metadata(changes)
+        if name is not None:
+            self.metadata.name = name
+        for key, value in changes.items():
+            if key == "timeout":
+                self.metadata.ClearField("timeout")
+                if value:
+                    self.metadata.timeout.FromTimedelta(
+                        value if isinstance(value, timedelta) else timedelta(seconds=value)
+                    )
+            elif key == "retries":
+                self.metadata.retries.retries = value
+            else:
+                setattr(self.metadata, _METADATA_OVERRIDES[key], value)
+
+    def _check_metadata(self, changes: dict[str, Any]) -> None:  # Any: a type per override
+        """MetadataError when a value does not fit. A workflow has no metadata of its own to replace."""
+        own = self.task_metadata or getattr(self.entity, "metadata", None)
+        off = {} if changes.get("cache", True) else {"cache_serialize": False, "cache_ignore_input_vars": ()}
+        changed = replace(own or TaskMetadata(), **{**off, **changes})
+        if own is not None:
+            self.task_metadata = changed
+
+    def _cache_version(self) -> str:
+        own = getattr(self.entity, "metadata", None)
+        if own is not None and own.cache_version:
+            return str(own.cache_version)
+        function = getattr(self.entity, "task_function", None)
+        if function is None:
+            raise DefinitionError(
+                f"node {self.id}: with_overrides(cache=True) needs a version: cache=True, cache_version='1'"
+            )
+        return code_version(function)
 
     def __eq__(self, other: object) -> bool:
         return self is other

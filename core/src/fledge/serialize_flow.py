@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from fledge import idl
-from fledge.container import add_resources, extended_resources, image_name
+from fledge.container import PythonAutoContainerTask, add_resources, extended_resources, image_name
+from fledge.errors import DefinitionError
 from fledge.flow import PythonFunctionWorkflow
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from fledge.idl import admin_workflow, identifier
     from fledge.idl import workflow as messages
     from fledge.nodes import Node
-    from fledge.settings import SerializationSettings
+    from fledge.settings import Resources, SerializationSettings
 
 __all__ = ["tasks_of", "workflow_spec", "workflow_template"]
 
@@ -31,9 +32,10 @@ def workflow_spec(workflow: PythonFunctionWorkflow, settings: SerializationSetti
     docs = workflow.docs
     if docs is not None:
         spec.description.short_description = docs.short_description or ""
-        if docs.long_description is not None:
-            spec.description.long_description.value = docs.long_description
-            spec.description.long_description.format = 3  # type: ignore[assignment] # DESCRIPTION_FORMAT_RST
+        if docs.long_description is not None:  # an empty one still has its format
+            if docs.long_description:
+                spec.description.long_description.value = docs.long_description
+            spec.description.long_description.format = idl.admin_description.DescriptionFormat.DESCRIPTION_FORMAT_RST
         if docs.source_code:
             spec.description.source_code.link = docs.source_code
     return spec
@@ -91,25 +93,43 @@ def _node(node: Node, settings: SerializationSettings) -> messages.Node:
         message.workflow_node.sub_workflow_ref.CopyFrom(_identifier(node.entity.name, settings, is_task=False))
         return message
     message.task_node.reference_id.CopyFrom(_identifier(node.entity.name, settings, is_task=True))
-    _override(message.task_node.overrides, node.overrides, settings)
+    _override(message.task_node.overrides, node, settings)
     return message
 
 
-def _override(message: messages.TaskNodeOverrides, given: dict[str, Any], settings: SerializationSettings) -> None:
-    """Any: a type per override."""
+def _override(message: messages.TaskNodeOverrides, node: Node, settings: SerializationSettings) -> None:
     message.SetInParent()
+    given = node.overrides
     requests, limits = given.get("requests"), given.get("limits")
     if given.get("resources") is not None:
         requests, limits = given["resources"].split()
     if requests is not None or limits is not None:
         message.resources.SetInParent()
-        add_resources(message.resources.requests, requests)
-        add_resources(message.resources.limits, limits)
+        _add_in_order(message.resources.requests, requests)
+        _add_in_order(message.resources.limits, limits)
     if "container_image" in given:
         message.container_image = image_name(given["container_image"], settings)
     extended = extended_resources(given.get("accelerator"), given.get("shared_memory"))
     if extended is not None:
         message.extended_resources.CopyFrom(extended)
+    if "pod_template" in given:
+        _override_pod(message, node, settings)
+
+
+def _override_pod(message: messages.TaskNodeOverrides, node: Node, settings: SerializationSettings) -> None:
+    if not isinstance(node.entity, PythonAutoContainerTask):
+        raise DefinitionError(f"node {node.id}: with_overrides(pod_template=...) needs a task that runs in a container")
+    template = node.overrides["pod_template"]
+    message.pod_template.CopyFrom(node.entity.pod(template, settings))
+    message.pod_template.primary_container_name = template.primary_container_name
+
+
+def _add_in_order(entries: Any, resources: Resources | None) -> None:  # Any: a repeated message field
+    """cpu, memory, gpu, ephemeral storage: a node's order, and not that of a task."""
+    add_resources(entries, resources)
+    names = idl.tasks.Resources.ResourceName
+    order = [names.CPU, names.MEMORY, names.GPU, names.EPHEMERAL_STORAGE]
+    entries.sort(key=lambda one: order.index(one.name))
 
 
 def _identifier(name: str, settings: SerializationSettings, *, is_task: bool) -> identifier.Identifier:
