@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tests.parity.calls import calls_of
@@ -20,7 +20,7 @@ from tests.parity.recording import Recording, parse, record, record_calls
 from tests.parity.values import plain
 
 if TYPE_CHECKING:
-    from fledge.idl import admin_task, literals
+    from fledge.idl import admin_task, admin_workflow, literals
 
 __all__ = [
     "CONTAINERS",
@@ -136,7 +136,8 @@ def count_messages(recordings: Iterable[Recording]) -> Counter[str]:
     for recording in recordings:
         for place, data in recording.messages.items():
             message = parse(place, data)
-            counted.update(_kinds_of_spec(message) if place.startswith("spec") else _kinds_of_map(message))
+            kind = place.partition(".")[0]
+            counted.update(_KINDS.get(kind, _kinds_of_map)(message))
     return counted
 
 
@@ -146,5 +147,17 @@ def _kinds_of_spec(spec: admin_task.TaskSpec) -> Counter[str]:
     return Counter(TaskSpec=1, TaskTemplate=1, TypedInterface=1, LiteralType=variables)
 
 
+def _kinds_of_workflow(spec: admin_workflow.WorkflowSpec) -> Counter[str]:
+    templates = (spec.template, *spec.sub_workflows)
+    nodes = sum(len(one.nodes) + one.HasField("failure_node") for one in templates)
+    return Counter(WorkflowSpec=1, WorkflowTemplate=len(templates), Node=nodes)
+
+
 def _kinds_of_map(message: literals.LiteralMap) -> Counter[str]:
     return Counter(LiteralMap=1, Literal=len(message.literals))
+
+
+_KINDS: Mapping[str, Callable[[Any], Counter[str]]] = {
+    "spec": _kinds_of_spec,
+    "workflow": _kinds_of_workflow,
+}  # Any: of the kind

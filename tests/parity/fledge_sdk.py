@@ -18,10 +18,12 @@ from fledge import (
     SerializationSettings,
     idl,
     task_spec,
+    workflow_spec,
 )
+from fledge.flow import PythonFunctionWorkflow
 
 if TYPE_CHECKING:
-    from fledge.idl import admin_task, literals
+    from fledge.idl import admin_task, admin_workflow, literals
     from tests.parity.settings import Deployment
 
 __all__ = ["FledgeSdk"]
@@ -43,8 +45,14 @@ class FledgeSdk:
     def is_task(self, value: object) -> bool:
         return isinstance(value, PythonTask)
 
-    def spec(self, task: Task, deployment: Deployment) -> admin_task.TaskSpec:
-        return task_spec(task, _settings(deployment))
+    def is_workflow(self, value: object) -> bool:
+        return isinstance(value, PythonFunctionWorkflow)
+
+    def spec(
+        self, task: Task | PythonFunctionWorkflow, deployment: Deployment
+    ) -> admin_task.TaskSpec | admin_workflow.WorkflowSpec:
+        settings = _settings(deployment)
+        return workflow_spec(task, settings) if isinstance(task, PythonFunctionWorkflow) else task_spec(task, settings)
 
     def inputs(self, task: Task, values: Mapping[str, object]) -> literals.LiteralMap:
         ctx = _context()

@@ -28,6 +28,7 @@ def doors() -> dict[str, types.ModuleType]:
     from flytekit.core.python_function_task import PythonFunctionTask
     from flytekit.deck import DeckField
     from flytekit.exceptions.user import FlyteRecoverableException
+    from flytekit.extras.accelerators import GPUAccelerator
     from flytekitplugins import kfpytorch
 
     fledge = _module(
@@ -59,13 +60,16 @@ def doors() -> dict[str, types.ModuleType]:
         idl=idl,
         kwtypes=flytekit.kwtypes,
         task=_task,
+        workflow=flytekit.workflow,
     )
+    flow = _module("fledge.flow", WorkflowFailurePolicy=flytekit.WorkflowFailurePolicy)
+    devices = _module("tests.parity.devices", device=GPUAccelerator)
     distributed = _module(
         "fledge_distributed",
         **{name: getattr(kfpytorch, name) for name in ("Elastic", "Master", "PyTorch", "Worker")},
     )
     resolver = _module("fledge.resolver", ClassBasedResolver=ClassStorageTaskResolver)
-    return {module.__name__: module for module in (fledge, resolver, distributed)}
+    return {module.__name__: module for module in (fledge, resolver, distributed, flow, devices)}
 
 
 def _module(name: str, **names: object) -> types.ModuleType:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from fledge.idl import admin_task, literals
+    from fledge.idl import admin_task, admin_workflow, literals
     from tests.parity.settings import Deployment
 
 __all__ = ["FlytekitSdk"]
@@ -49,10 +49,17 @@ class FlytekitSdk:
 
         return isinstance(value, PythonTask)
 
-    def spec(self, task: Task, deployment: Deployment) -> admin_task.TaskSpec:
+    def is_workflow(self, value: object) -> bool:
+        from flytekit.core.workflow import WorkflowBase
+
+        return isinstance(value, WorkflowBase)
+
+    def spec(self, task: Task, deployment: Deployment) -> admin_task.TaskSpec | admin_workflow.WorkflowSpec:
         from flytekit.tools.translator import get_serializable
 
-        spec: admin_task.TaskSpec = get_serializable(OrderedDict(), _settings(deployment), task).to_flyte_idl()
+        spec: admin_task.TaskSpec | admin_workflow.WorkflowSpec = get_serializable(
+            OrderedDict(), _settings(deployment), task
+        ).to_flyte_idl()
         return spec
 
     def inputs(self, task: Task, values: Mapping[str, object]) -> literals.LiteralMap:

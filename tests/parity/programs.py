@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from fledge.idl import admin_task, literals
+    from fledge.idl import admin_task, admin_workflow, literals
     from tests.parity.settings import Deployment
 
 __all__ = ["CORPUS", "Copy", "Program", "Sdk", "load_copy"]
 
 CORPUS = Path(__file__).parent / "corpus"
 PREFIX = "parity_"  # of the modules' names: generated code looks for classes by the name of a top-level module
-Task = Any  # Any: a task of either SDK
+Task = Any  # Any: a task or workflow of either SDK
 
 
 class Sdk(Protocol):
@@ -42,7 +42,9 @@ class Sdk(Protocol):
 
     def is_task(self, value: object) -> bool: ...
 
-    def spec(self, task: Task, deployment: Deployment) -> admin_task.TaskSpec: ...
+    def is_workflow(self, value: object) -> bool: ...
+
+    def spec(self, task: Task, deployment: Deployment) -> admin_task.TaskSpec | admin_workflow.WorkflowSpec: ...
 
     def inputs(self, task: Task, values: Mapping[str, object]) -> literals.LiteralMap:
         """Python values as the literals that inputs.pb holds."""
@@ -59,7 +61,7 @@ class Sdk(Protocol):
 
 @dataclass(frozen=True)
 class Program:
-    """One task of the corpus, as one SDK made it."""
+    """One task or workflow of the corpus, as one SDK made it."""
 
     name: str
     task: Task
@@ -98,16 +100,20 @@ class Copy:
         return getattr(self.module, "SETTINGS_OF_MODULE", ("plain",))
 
     def programs(self) -> dict[str, Program]:
-        """The module's tasks by name, `scalars.add`; a second name for a task is no second program."""
+        """The module's tasks and workflows by name, `scalars.add`; a second name for a task is no second program."""
         found: dict[int, Program] = {}
         for name, value in vars(self.module).items():
-            if (self.sdk.is_task(value) or name.startswith("observe_")) and id(value) not in found:
+            is_program = self.sdk.is_task(value) or self.sdk.is_workflow(value) or name.startswith("observe_")
+            if is_program and id(value) not in found:
                 found[id(value)] = Program(f"{self.stem}.{name.removeprefix('observe_')}", value)
         return {program.name: program for program in found.values()}
 
     def is_observation(self, program: Program) -> bool:
-        """Whether it is a function of the corpus that looks at a behaviour, and no task."""
-        return not self.sdk.is_task(program.task)
+        """Whether it is a function of the corpus that looks at a behaviour, and no task or workflow."""
+        return not self.sdk.is_task(program.task) and not self.is_workflow(program)
+
+    def is_workflow(self, program: Program) -> bool:
+        return self.sdk.is_workflow(program.task)
 
 
 @functools.cache

@@ -19,7 +19,7 @@ from tests.parity.settings import SETTINGS
 from tests.parity.values import carried, plain
 
 if TYPE_CHECKING:
-    from fledge.idl import admin_task
+    from fledge.idl import admin_task, admin_workflow
 
 __all__ = ["GOLDEN", "Golden", "Recording", "parse", "record", "record_calls"]
 
@@ -35,7 +35,7 @@ SPELLINGS = {
 
 @dataclass
 class Recording:
-    """Messages by place (`spec.plain`, `inputs.0`, `outputs.0`) and results as text (`value.0`)."""
+    """Messages by place (`spec.plain`, `workflow.plain`, `inputs.0`, `outputs.0`) and results as text (`value.0`)."""
 
     messages: dict[str, bytes] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
@@ -69,8 +69,9 @@ def _record_spec(copy: Copy, program: Program, settings: str, recording: Recordi
         task = fresh.programs()[program.name].task
 
         def run() -> str:
-            spec = _normalised(copy.sdk.spec(task, SETTINGS[settings]))
-            recording.messages[f"spec.{settings}"] = idl.deterministic_bytes(spec)
+            spec = copy.sdk.spec(task, SETTINGS[settings])
+            place = "workflow" if copy.is_workflow(program) else "spec"
+            recording.messages[f"{place}.{settings}"] = idl.deterministic_bytes(_NORMALISED[place](spec))
             return "serialized"
 
         recording.values[f"told.{settings}"] = _told(run)
@@ -88,7 +89,9 @@ def _record_call(copy: Copy, program: Program, number: str, call: Mapping[str, A
         recording.values[f"read.{number}"] = _told(lambda: plain(sdk.outputs(task, outputs)))
         return plain(sdk.call(task, call))
 
-    recording.values[f"value.{number}"] = _told(run)
+    recording.values[f"value.{number}"] = _told(
+        (lambda: plain(sdk.call(task, call))) if copy.is_workflow(program) else run
+    )
 
 
 def _told(run: Callable[[], str]) -> str:
@@ -100,9 +103,10 @@ def _told(run: Callable[[], str]) -> str:
         return f"raises {caught.__name__}"
 
 
-def parse(place: str, data: bytes) -> Any:  # Any: a TaskSpec or a LiteralMap
+def parse(place: str, data: bytes) -> Any:  # Any: a TaskSpec, a WorkflowSpec or a LiteralMap
     """The message of a place of a recording."""
-    message = (idl.admin_task.TaskSpec if place.startswith("spec") else idl.literals.LiteralMap)()
+    kinds = {"spec": idl.admin_task.TaskSpec, "workflow": idl.admin_workflow.WorkflowSpec}
+    message = kinds.get(place.partition(".")[0], idl.literals.LiteralMap)()
     message.ParseFromString(data)
     return message
 
@@ -126,6 +130,32 @@ def _normalised(spec: admin_task.TaskSpec) -> admin_task.TaskSpec:
             ):
                 arg.string_value = SPELLINGS.get(arg.string_value, arg.string_value)
     return copy
+
+
+def _normalised_workflow(spec: admin_workflow.WorkflowSpec) -> admin_workflow.WorkflowSpec:
+    """flytekit lists upstream nodes as a set does, and workflows inside by their text: both are sorted here."""
+    copy = idl.admin_workflow.WorkflowSpec()
+    copy.CopyFrom(spec)
+    inside = sorted(copy.sub_workflows, key=lambda one: one.id.name)
+    del copy.sub_workflows[:]
+    copy.sub_workflows.extend(inside)
+    for template in (copy.template, *copy.sub_workflows):
+        for node in template.nodes:
+            node.upstream_node_ids.sort()
+            for container in (
+                node.task_node.overrides.pod_template.pod_spec.fields["containers"].list_value.values
+                if (node.task_node.overrides.HasField("pod_template"))
+                else ()
+            ):
+                for arg in container.struct_value.fields["args"].list_value.values:
+                    arg.string_value = SPELLINGS.get(arg.string_value, arg.string_value)
+    return copy
+
+
+_NORMALISED: Mapping[str, Callable[[Any], Any]] = {  # Any: a spec of the place's kind
+    "spec": _normalised,
+    "workflow": _normalised_workflow,
+}
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ import pytest
 from fledge.idl import admin_task
 from tests.parity.comparing import FLEDGE, STEMS, idle, recorded, unlisted
 from tests.parity.differences import Difference, compare, listed_rows
+from tests.parity.programs import load_copy
 from tests.parity.recording import Golden
 
+WORKFLOWS = 40  # that the comparison must at least hold
 HOW_TO = "run `python -m tests.parity.record` in the environment of `nox -s parity`"
 
 
@@ -63,3 +65,8 @@ def test_a_changed_message_is_found() -> None:
         "container.args.0",
         "interface.inputs.variables.a.description",
     }
+
+
+def test_the_corpus_holds_workflows() -> None:
+    modules = [load_copy(FLEDGE, stem) for stem in STEMS if stem.startswith("workflow")]
+    assert sum(copy.is_workflow(one) for copy in modules for one in copy.programs().values()) >= WORKFLOWS
