@@ -7,6 +7,7 @@ signature. Both check the query when they are made, and both run it in `execute`
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,7 +42,7 @@ else:  # every program with this plugin loads this module; what only SQL tasks n
     running = lazy("fledge_sql.running")
     transpiling = lazy("fledge_sql.transpiling")
 
-__all__ = ["DuckDB", "DuckDBTask", "SQLFunctionTask", "sql_task"]
+__all__ = ["DuckDB", "DuckDBTask", "SQLFunctionTask", "sql_task", "task_named"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -175,6 +176,7 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
         if not interface.outputs and not self._checked.access.writes:
             raise SQLDefinitionError(f"task {self.name}: a query needs an output: outputs=kwtypes(result=pa.Table)")
         self._runner = running.Runner(self._checked, self._settings)
+        _named[self.name] = self
         self._set_cache_version()
         if self._config.is_hosted:
             self._check_hosted(interface)
@@ -196,6 +198,14 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
 
     def _settings(self) -> engine.Settings:
         return settings_of(self._limits or self._requests)
+
+
+_named: weakref.WeakValueDictionary[str, _QueryTask] = weakref.WeakValueDictionary()
+
+
+def task_named(name: str) -> _QueryTask | None:
+    """The SQL task of this name; the one made last when there were several. Events carry only the name."""
+    return _named.get(name)
 
 
 class DuckDBTask(_QueryTask):

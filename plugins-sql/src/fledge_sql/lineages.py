@@ -6,6 +6,7 @@ JOIN, GROUP BY and ORDER BY: a query fails, or means something else, when one of
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fledge_sql.arrow_types import arrow_schema
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from fledge_sql.checking import CheckedQuery
 
-__all__ = ["HasQuery", "column_lineage", "columns_read", "output_schema", "qualified_tree"]
+__all__ = ["HasQuery", "column_lineage", "columns_deciding", "columns_read", "output_schema", "qualified_tree"]
 
 
 class HasQuery(Protocol):
@@ -48,18 +49,21 @@ def columns_read(task: HasQuery) -> dict[str, set[str]]:
     Raises:
         SQLDefinitionError: A column cannot be told from the tables that declare none.
     """
-    from sqlglot import exp  # noqa: PLC0415 - heavy; lineage is asked for rarely
-    from sqlglot.optimizer.scope import traverse_scope  # noqa: PLC0415 - as sqlglot
-
     found: dict[str, set[str]] = {name: set() for name in task.checked.tables}
-    names = _declared_names(task)
-    for scope in traverse_scope(qualified_tree(task)):
-        for column in scope.columns:
-            source = scope.sources.get(column.table)
-            if isinstance(source, exp.Table) and source.name.lower() in names:
-                table, columns = names[source.name.lower()]
-                found[table].add(columns.get(column.name.lower(), column.name))
+    for table, column, _ in _uses(task):
+        found[table].add(column)
     return found
+
+
+def columns_deciding(task: HasQuery) -> set[tuple[str, str]]:
+    """The (input, column) pairs that choose, join, group or order rows; their values need not be in the result.
+
+    Raises:
+        SQLDefinitionError: As columns_read.
+    """
+    used = list(_uses(task))
+    shown = {pair for pairs in column_lineage(task).values() for pair in pairs}
+    return {(table, column) for table, column, is_shown in used if not is_shown or (table, column) not in shown}
 
 
 def column_lineage(task: HasQuery) -> dict[str, set[tuple[str, str]]]:
@@ -86,6 +90,23 @@ def column_lineage(task: HasQuery) -> dict[str, set[tuple[str, str]]]:
                 read = node.name.rsplit(".", 1)[-1].strip('"')
                 pairs.add((name, columns.get(read.lower(), read)))
     return result
+
+
+def _uses(task: HasQuery) -> Iterator[tuple[str, str, bool]]:
+    """Input, column, and whether it stands in a SELECT list, for every place where a column of an input stands."""
+    from sqlglot import exp  # noqa: PLC0415 - heavy; lineage is asked for rarely
+    from sqlglot.optimizer.scope import traverse_scope  # noqa: PLC0415 - as sqlglot
+
+    names = _declared_names(task)
+    for scope in traverse_scope(qualified_tree(task)):
+        for column in scope.columns:
+            source = scope.sources.get(column.table)
+            if isinstance(source, exp.Table) and source.name.lower() in names:
+                table, columns = names[source.name.lower()]
+                part: Expr = column
+                while part.parent is not None and not isinstance(part.parent, exp.Query):
+                    part = part.parent
+                yield table, columns.get(column.name.lower(), column.name), part.arg_key == "expressions"
 
 
 def qualified_tree(task: HasQuery) -> Expr:
