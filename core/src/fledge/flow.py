@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -186,15 +187,17 @@ class PythonFunctionWorkflow(TrackedInstance):
         inputs = {name: Promise(name, NodeOutput(start, name)) for name in self.python_interface.inputs}
         with FlyteContextManager.with_context(compiling):
             try:
-                result = self._function(**inputs)
+                outputs = self._bind_outputs(compiling, self._function(**inputs))
+                failure_node = self._compile_failure_handler(compiling, inputs)
+                ordered = _in_run_order(self.name, state.nodes)
             except Exception as exc:
-                add_note(exc, f"while the body of workflow {self.name} was compiled")
+                add_note(exc, f"while the body of workflow {self.name} was compiled, {self._place()}")
                 raise
-            outputs = self._bind_outputs(compiling, result)
-            failure_node = self._compile_failure_handler(compiling, inputs)
-        return CompiledWorkflow(
-            tuple(state.nodes), _in_run_order(self.name, state.nodes), outputs, failure_node, self._goes_on
-        )
+        return CompiledWorkflow(tuple(state.nodes), ordered, outputs, failure_node, self._goes_on)
+
+    def _place(self) -> str:
+        code = inspect.unwrap(self._function).__code__
+        return f"{code.co_filename}:{code.co_firstlineno}"
 
     def _bind_outputs(self, ctx: FlyteContext, result: Value) -> tuple[literals.Binding, ...]:
         interface = self.python_interface
@@ -225,15 +228,16 @@ class PythonFunctionWorkflow(TrackedInstance):
             return None
         takes = handler.python_interface
         missing = [name for name in inputs if name not in takes.inputs]
-        extra = [name for name in takes.inputs if name not in inputs and name not in takes.defaults]
-        if missing or extra:
+        more = [name for name in takes.inputs if name not in inputs and name not in takes.defaults]
+        if missing or not all(type(None) in typing.get_args(takes.inputs[name]) for name in more):
             raise DefinitionError(
                 f"workflow {self.name}: its failure handler {handler.name} has to take the workflow's inputs "
-                f"({', '.join(inputs) or 'none'}); others need a default. It takes {', '.join(takes.inputs) or 'none'}"
+                f"({', '.join(inputs) or 'none'}); others need a default or to be optional. "
+                f"It takes {', '.join(takes.inputs) or 'none'}"
             )
         state = CompilationState("f")
         with FlyteContextManager.with_context(ctx.with_(compilation_state=state)):
-            handler(**inputs)
+            handler(**inputs, **dict.fromkeys(more))
         return state.nodes[0]
 
     # -- a run ---------------------------------------------------------------------------------------------------------

@@ -126,7 +126,8 @@ class Promise:
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _compute
     __mod__ = __floordiv__ = __pow__ = __neg__ = __and__ = __or__ = __len__ = __int__ = __float__ = __index__ = _compute
-    __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __call__ = _compute
+    __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __call__ = __abs__ = __round__ = __invert__ = _compute
+    __format__ = _compute  # an f-string would hold the promise's name, not its value
     __eq__ = __ne__ = _compute  # `if promise == 3` would be False for ever
 
     def __hash__(self) -> int:
