@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -21,11 +23,9 @@ from fledge.types.builtin import builtin_registry
 from fledge_dataframes import to_arrow
 from fledge_dataframes.hooks import register_types
 
-try:
-    import polars as pl
-except ImportError:
-    pl = None  # its tests are skipped
-needs_polars = pytest.mark.skipif(pl is None, reason="polars is not installed")
+HAS_POLARS = importlib.util.find_spec("polars") is not None
+pl: Any = importlib.import_module("polars") if HAS_POLARS else None  # Any: a module that may be missing
+needs_polars = pytest.mark.skipif(not HAS_POLARS, reason="polars is not installed")
 
 Cells = st.SearchStrategy[Any]  # Any: values of any column
 DAY = timedelta(days=1)

@@ -30,7 +30,7 @@ class TestDouble(TaskContract):
 
 
 class TestMoney(TransformerContract):
-    hooks: ClassVar = hooks
+    hooks = hooks
     python_type = Money
     values = (Money(1, "EUR"), Money(10**12, "JPY"))
     bad_values = ("1 EUR", None, 1)
