@@ -27,8 +27,14 @@ __all__ = ["CONTESTANTS", "Measured", "Scenario", "has_valgrind", "load_scenario
 
 HERE = Path(__file__).parent
 CONTESTANTS = ("floor", "fledge", "flytekit")
-# Hash seeds decide the order of sets and so the number of instructions; byte code is compiled before the first round.
-ENVIRONMENT = {"PYTHONHASHSEED": "0", "FLYTE_SDK_LOGGING_LEVEL": "50", "OMP_NUM_THREADS": "1"}
+# Hash seeds decide the order of sets and so the number of instructions; byte code is compiled before the first round
+# and has to be kept for the next ones.
+ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "",
+    "FLYTE_SDK_LOGGING_LEVEL": "50",
+    "OMP_NUM_THREADS": "1",
+}
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,8 @@ class Task:
         """Run with fresh user parameters; local runs only."""
         scratch = Scratch()
         params = ExecutionParameters(scratch, task_id=self.name)
-        state = ctx.execution_state.with_(user_space_params=params)
+        outer = ctx.execution_state
+        state = ExecutionState(outer.mode, params, outer.working_dir, outer.branch_skipped)
         storage = ctx.storage.with_(live=ctx.storage.live, scratch=scratch.made)
         try:
             return self.dispatch_execute(ctx.with_(execution_state=state, storage=storage), input_literal_map)

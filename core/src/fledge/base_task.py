@@ -37,6 +37,7 @@ from fledge.nodes import create_node
 from fledge.promise import Promise, VoidPromise, pack_outputs
 from fledge.storage import LiveStore
 from fledge.tracking import TrackedInstance
+from fledge.types.mismatch import Mismatch
 
 if TYPE_CHECKING:
     from fledge import cache, events
@@ -230,11 +231,13 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         outputs = self._compiled(ctx).outputs
         if not outputs:
             return None
-        promises = result if isinstance(result, tuple) else (result,)
-        values = [
-            outputs[promise.var].to_python(promise.val, ctx.storage, f"{self.name}.outputs.{promise.var}")
-            for promise in promises
-        ]
+        values, storage, var = [], ctx.storage, ""
+        try:
+            for promise in result if isinstance(result, tuple) else (result,):
+                var = promise.var
+                values.append(outputs[var].read(promise.val, storage))
+        except Mismatch as exc:
+            raise exc.error(f"{self.name}.outputs.{var}") from exc.__cause__
         return pack_outputs(self.python_interface, values)
 
     def local_execute(self, ctx: FlyteContext, **kwargs: Value) -> Value:
@@ -247,30 +250,31 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         ctx.plugins.load()
         inputs = self.input_literals(ctx, kwargs)
         outputs = self.run_locally(ctx, inputs)
-        names = self.python_interface.outputs
+        names = self._compiled(ctx).outputs
         found = outputs.literals
-        if len(found) != len(names) or any(name not in found for name in names):
+        promises = [Promise(name, found[name]) for name in names if name in found]
+        if len(found) != len(names) or len(promises) != len(names):
             raise OutputError(self.name, f"declares outputs {list(names)} and gave {sorted(found)}")
-        if not names:
-            return VoidPromise(self.name)
-        return pack_outputs(self.python_interface, [Promise(name, found[name]) for name in names])
+        return pack_outputs(self.python_interface, promises) if promises else VoidPromise(self.name)
 
     def input_literals(self, ctx: FlyteContext, kwargs: Mapping[str, Value]) -> literals.LiteralMap:
         """The inputs of a call as literals. CallError for a name that is no input, TypeConversionError for a value."""
         converters = self._compiled(ctx).inputs
         literal_map = idl.literals.LiteralMap()
-        target = literal_map.literals
-        values: dict[str, Value] = {}
-        for name, value in kwargs.items():
-            if name not in converters:
-                raise CallError(self.name, f"no input is called {name!r}{nearest(name, converters)}", name)
-            if isinstance(value, Promise):
-                target[name].CopyFrom(value.val)
-            elif isinstance(value, VoidPromise):
-                raise CallError(self.name, f"input {name!r}: task {value.task_name} has no outputs to pass on", name)
-            else:
-                values[name] = value
-        fill_map(target, converters, values, ctx.storage, f"{self.name}.inputs")
+        target, storage, name = literal_map.literals, ctx.storage, ""
+        try:
+            for name, value in kwargs.items():
+                if name not in converters:
+                    raise CallError(self.name, f"no input is called {name!r}{nearest(name, converters)}", name)
+                if not isinstance(value, (Promise, VoidPromise)):
+                    converters[name].fill(target[name], value, storage)
+                elif isinstance(value, Promise):
+                    target[name].CopyFrom(value.val)
+                else:
+                    reason = f"input {name!r}: task {value.task_name} has no outputs to pass on"
+                    raise CallError(self.name, reason, name)
+        except Mismatch as exc:
+            raise exc.error(f"{self.name}.inputs.{name}") from exc.__cause__
         return literal_map
 
     def run_locally(
@@ -379,7 +383,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
                 clock.mark("post_execute")
             if isinstance(result, idl.literals.LiteralMap):
                 return result
-            values = self._named_outputs(result)
+            values = self._named_outputs(compiled, result)
             if params is not None and DeckField.OUTPUT in self._deck_fields:
                 add_value_deck(params.decks, DeckField.OUTPUT, values, self.python_interface.outputs, run.plugins)
             return self._output_literals(run, compiled, values)
@@ -416,25 +420,28 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
     def _native_inputs(
         self, ctx: FlyteContext, compiled: CompiledInterface, inputs: literals.LiteralMap
     ) -> dict[str, Value]:
-        given = inputs.literals
+        given, storage, name = inputs.literals, ctx.storage, ""
         native: dict[str, Value] = {}
         defaulted = 0
-        for name, converter in compiled.inputs.items():
-            if name in given:  # reading a missing key of a protobuf map would create it
-                native[name] = converter.to_python(given[name], ctx.storage, f"{self.name}.inputs.{name}")
-            elif name in self.python_interface.defaults:
-                native[name] = self.python_interface.defaults[name]
-                defaulted += 1
-            else:
-                raise CallError(self.name, f"missing input {name!r}", name)
+        try:
+            for name, converter in compiled.inputs.items():
+                if name in given:  # reading a missing key of a protobuf map would create it
+                    native[name] = converter.read(given[name], storage)
+                elif name in self.python_interface.defaults:
+                    native[name] = self.python_interface.defaults[name]
+                    defaulted += 1
+                else:
+                    raise CallError(self.name, f"missing input {name!r}", name)
+        except Mismatch as exc:
+            raise exc.error(f"{self.name}.inputs.{name}") from exc.__cause__
         if len(given) + defaulted > len(native) and compiled.inputs:
             extra = sorted(name for name in given if name not in native)
             raise CallError(self.name, f"inputs {extra} are not declared; it takes {list(compiled.inputs)}", extra[0])
         return native
 
-    def _named_outputs(self, result: Value) -> dict[str, Value]:
+    def _named_outputs(self, compiled: CompiledInterface, result: Value) -> dict[str, Value]:
         """What `execute` returned, by output name. OutputError when it does not fit the declared outputs."""
-        names = list(self.python_interface.outputs)
+        names = list(compiled.outputs)
         if not names:
             if result is not None:
                 raise OutputError(
@@ -457,7 +464,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         self, ctx: FlyteContext, compiled: CompiledInterface, values: Mapping[str, Value]
     ) -> literals.LiteralMap:
         literal_map = idl.literals.LiteralMap()
-        fill_map(literal_map.literals, compiled.outputs, values, ctx.storage, f"{self.name}.outputs")
+        fill_map(literal_map.literals, compiled.outputs, values, ctx.storage, self.name, "outputs")
         return literal_map
 
     def _compiled(self, ctx: FlyteContext) -> CompiledInterface:

@@ -84,7 +84,10 @@ class Plugins(Protocol):
 
 
 class _Copyable:
-    """Frozen after `__init__`; `with_` copies with changes. Fields live in `__dict__`: that copies in one step."""
+    """Frozen after `__init__`; `with_` copies with changes and counts copies in `level`, where there is one.
+
+    Fields live in `__dict__`: that copies in one step.
+    """
 
     def with_(self: C, **changes: Any) -> C:  # noqa: PYI019 - Self is in typing from 3.11 on # Any: a type per field
         """A copy with these fields changed. TypeError for a name that is no field."""
@@ -96,6 +99,8 @@ class _Copyable:
         if len(fields) != count:
             unknown = ", ".join(sorted(changes.keys() - self.__dict__.keys()))
             raise TypeError(f"{type(self).__name__} has no field {unknown}")
+        if "level" in fields:  # here, as a FlyteContext.with_ of its own would cost as much again
+            fields["level"] += 1
         return copy
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -195,22 +200,15 @@ class ExecutionParameters(_Copyable):
         local: bool = True,
         attributes: Mapping[str, object] | None = None,
     ) -> None:
-        self.__dict__.update(
-            execution_date=datetime.now(timezone.utc),
-            execution_id=execution_id,
-            task_id=task_id,
-            logging=_task_log,
-            raw_output_prefix=raw_output_prefix,
-            output_metadata_prefix=output_metadata_prefix,
-            decks=[],
-            enable_deck=enable_deck,
-            secrets=_LOCAL_SECRETS if local else Secrets(local=False),
-            stats=None,
-            _checkpoint=checkpoint,
-            _is_local=local,
-            _scratch=scratch or Scratch(),
-            _attributes={name.upper(): value for name, value in attributes.items()} if attributes else {},
-        )
+        fields = self.__dict__
+        fields["execution_date"] = datetime.now(timezone.utc)
+        fields["execution_id"], fields["task_id"] = execution_id, task_id
+        fields["logging"], fields["stats"] = _task_log, None
+        fields["raw_output_prefix"], fields["output_metadata_prefix"] = raw_output_prefix, output_metadata_prefix
+        fields["decks"], fields["enable_deck"] = [], enable_deck
+        fields["secrets"] = _LOCAL_SECRETS if local else Secrets(local=False)
+        fields["_checkpoint"], fields["_is_local"], fields["_scratch"] = checkpoint, local, scratch or Scratch()
+        fields["_attributes"] = {name.upper(): value for name, value in attributes.items()} if attributes else {}
 
     @property
     def working_directory(self) -> str:
@@ -324,12 +322,6 @@ class FlyteContext(_Copyable):
             rank=rank,
             level=0,
         )
-
-    def with_(self, **changes: Any) -> FlyteContext:  # Any: each field has its own type
-        """A copy with these fields changed, one level deeper. TypeError for a name that is no field."""
-        copy = super().with_(**changes)
-        copy.__dict__["level"] = self.level + 1
-        return copy
 
     @property
     def user_space_params(self) -> ExecutionParameters | None:

@@ -191,13 +191,19 @@ class PythonFunctionWorkflow(TrackedInstance):
                 failure_node = self._compile_failure_handler(compiling, inputs)
                 ordered = _in_run_order(self.name, state.nodes)
             except Exception as exc:
-                add_note(exc, f"while the body of workflow {self.name} was compiled, {self._place()}")
+                add_note(exc, f"while the body of workflow {self.name} was compiled, {self._place(exc)}")
                 raise
         return CompiledWorkflow(tuple(state.nodes), ordered, outputs, failure_node, self._goes_on)
 
-    def _place(self) -> str:
+    def _place(self, error: BaseException) -> str:
+        """The line of the body that raised the error, or the first one."""
         code = inspect.unwrap(self._function).__code__
-        return f"{code.co_filename}:{code.co_firstlineno}"
+        line, step = code.co_firstlineno, error.__traceback__
+        while step is not None:
+            if step.tb_frame.f_code is code:
+                line = step.tb_lineno
+            step = step.tb_next
+        return f"{code.co_filename}:{line}"
 
     def _bind_outputs(self, ctx: FlyteContext, result: Value) -> tuple[literals.Binding, ...]:
         interface = self.python_interface
@@ -270,7 +276,7 @@ class PythonFunctionWorkflow(TrackedInstance):
         literal_map = idl.literals.LiteralMap()
         converters = self.python_interface.compile(ctx.registry).inputs
         values = {name: value for name, value in inputs.items() if not isinstance(value, Promise)}
-        fill_map(literal_map.literals, converters, values, ctx.storage, f"{self.name}.inputs")
+        fill_map(literal_map.literals, converters, values, ctx.storage, self.name, "inputs")
         ready = {name: value.val for name, value in inputs.items() if isinstance(value, Promise)}
         return {**{name: literal_map.literals[name] for name in values}, **ready}
 

@@ -243,14 +243,16 @@ def fill_map(
     converters: Mapping[str, Converter],
     values: Mapping[str, Any],  # Any: a type per name
     storage: StorageRouter,
-    where: str,
+    owner: str,
+    side: str,
 ) -> None:
-    """Write each value as the literal of its name. TypeConversionError with the path `where.name...`."""
-    for name, value in values.items():
-        try:
+    """Write each value as the literal of its name. TypeConversionError with the path `owner.side.name...`."""
+    name = ""
+    try:
+        for name, value in values.items():
             converters[name].fill(target[name], value, storage)
-        except Mismatch as exc:
-            raise exc.error(f"{where}.{name}") from exc.__cause__
+    except Mismatch as exc:
+        raise exc.error(f"{owner}.{side}.{name}") from exc.__cause__
 
 
 def interface_of(function: Callable[..., object], task_name: str) -> Interface:

@@ -234,15 +234,15 @@ class StorageRouter:
         scratch: Callable[[], str | None] | None = None,
     ) -> StorageRouter:
         """A router of the same storages; what is not given stays, except `live`, which is always replaced."""
-        other = StorageRouter(
-            raw_prefix if raw_prefix is not None else self._raw_prefix,
-            self._factories,
-            live,
-            self.keep_local if keep_local is None else keep_local,
-            self._scratch if scratch is None else scratch,
-            self._load,
-        )
-        other._storages = self._storages
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.live = live
+        if raw_prefix is not None:
+            other._raw_prefix = raw_prefix
+        if keep_local is not None:
+            other.keep_local = keep_local
+        if scratch is not None:
+            other._scratch = scratch
         return other
 
     @property

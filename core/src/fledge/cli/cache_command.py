@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -34,10 +35,15 @@ def cache_command() -> None:
 
 
 @cache_command.command("list")
-def list_command() -> None:
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def list_command(as_json: bool) -> None:
     """List the entries, newest first: key, size with data, time of writing."""
     cache = _cache()
     entries = cache.entries()
+    if as_json:
+        told = [{"key": digest, "size_bytes": size, "written": written} for digest, size, written in entries]
+        click.echo(json.dumps({"folder": str(cache.folder), "entries": told}, indent=2))
+        return
     for digest, size, written in entries:
         moment = datetime.fromtimestamp(written, timezone.utc).isoformat(timespec="seconds")
         click.echo(f"{digest[:16]}  {size:>12,} bytes  {moment}")
@@ -55,25 +61,26 @@ def prune_command(days: float) -> None:
     "explain",
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
 )
+@click.option("--json", "as_json", is_flag=True, help="For programs; stands before the target.")
 @click.argument("target", metavar="MODULE_OR_FILE:TASK")
 @click.pass_context
-def explain_command(ctx: click.Context, target: str) -> None:
+def explain_command(ctx: click.Context, target: str, as_json: bool) -> None:
     """Say what makes up the key of a call, and whether it would be a hit: fledge cache explain hello.py:add --a 1."""
     found = load_target(target)
     context = FlyteContextManager.current_context()
     context.plugins.load()
     command = click.Command(
-        found.name, params=list(input_options(found, context)), callback=lambda **v: _explain(found, v)
+        found.name, params=list(input_options(found, context)), callback=lambda **v: _explain(found, v, as_json=as_json)
     )
     command.main(args=ctx.args, prog_name=f"fledge cache explain {target}", standalone_mode=False)
 
 
-def _explain(target: Target, inputs: dict[str, Any]) -> None:  # Any: as the task declares
+def _explain(target: Target, inputs: dict[str, Any], *, as_json: bool) -> None:  # Any: as the task declares
     if not isinstance(target, PythonTask):
         raise click.UsageError(f"{target.name} is a workflow; its tasks are cached one by one")
     metadata = target.metadata
     if not metadata.cache:
-        click.echo(f"{target.name} is not cached: write @task(cache=True)")
+        _tell_uncached(f"{target.name} is not cached: write @task(cache=True)", as_json=as_json)
         return
     context = FlyteContextManager.current_context()
     defaults = target.python_interface.defaults
@@ -83,10 +90,19 @@ def _explain(target: Target, inputs: dict[str, Any]) -> None:  # Any: as the tas
     try:
         key = cache_key(target.name, metadata, target.interface, target.input_literals(run, bound), run.storage)
     except Uncacheable as exc:
-        click.echo(f"{target.name} would run without the cache: {exc}")
+        _tell_uncached(f"{target.name} would run without the cache: {exc}", as_json=as_json)
+        return
+    is_hit, ignored = _cache().read(key) is not None, list(metadata.cache_ignore_input_vars)
+    if as_json:
+        told = {"cached": True, "parts": dict(key.parts), "ignored": ignored, "key": key.digest, "hit": is_hit}
+        click.echo(json.dumps(told, indent=2))
         return
     for part, text in key.parts.items():
         click.echo(f"{part:<20} {text}")
-    for name in metadata.cache_ignore_input_vars:
+    for name in ignored:
         click.echo(f"{f'input {name}':<20} ignored")
-    click.echo(f"{'key':<20} {key.digest}\n{'hit':<20} {'yes' if _cache().read(key) is not None else 'no'}")
+    click.echo(f"{'key':<20} {key.digest}\n{'hit':<20} {'yes' if is_hit else 'no'}")
+
+
+def _tell_uncached(reason: str, *, as_json: bool) -> None:
+    click.echo(json.dumps({"cached": False, "reason": reason}, indent=2) if as_json else reason)
