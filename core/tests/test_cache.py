@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fledge import FlyteContextManager, FlyteFile, HashMethod, LocalConfig, TaskMetadata, idl, task
+from fledge import FlyteContextManager, FlyteDirectory, FlyteFile, HashMethod, LocalConfig, TaskMetadata, idl, task
 from fledge.cache import ResultCache, cache_key
 from fledge.code_version import code_version
 from fledge.errors import DefinitionError
@@ -318,3 +318,19 @@ def test_without_source_a_version_is_asked_for() -> None:
     exec("def f(a: int) -> int:\n    return a\n", namespace)
     with pytest.raises(DefinitionError, match="cache_version"):
         task(cache=True)(namespace["f"])
+
+
+def test_a_link_to_a_folder_means_no_caching(cache_dir: Path, tmp_path: Path) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "folder"
+    outside.mkdir()
+    folder.mkdir()
+    (folder / "link").symlink_to(outside)
+
+    @task(cache=True, cache_version="1")
+    def count(folder: FlyteDirectory) -> int:
+        ran.append("count")
+        return len(list(Path(folder).rglob("*")))
+
+    for _ in range(2):
+        count(folder=FlyteDirectory(str(folder)))
+    assert ran == ["count", "count"]

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fledge import SerializationSettings, idl, task, workflow, workflow_spec
-from fledge.errors import CallError, DefinitionError
+from fledge.errors import CallError, DefinitionError, TaskTimeoutError
 from fledge.flow import WorkflowFailurePolicy
 from fledge.promise import PromiseUseError
 from fledge.serialize_flow import tasks_of
@@ -351,3 +351,42 @@ def test_overrides_land_in_the_node() -> None:
 
 def test_the_tasks_of_a_workflow_are_listed_once() -> None:
     assert [one.name.rsplit(".", 1)[-1] for one in tasks_of(everything)] == ["divide", "total", "add"]
+
+
+def test_a_task_or_workflow_is_not_decorated_again() -> None:
+    for made in (add, doubled):
+        for decorate in (task, workflow):
+            with pytest.raises(DefinitionError, match="already"):
+                decorate(made)
+
+
+def test_nothing_waits_for_an_input() -> None:
+    @workflow
+    def ordered(a: int) -> int:
+        a >> add(a=1)
+        return add(a=a)
+
+    with pytest.raises(DefinitionError, match="there from the start"):
+        ordered(a=1)
+
+
+def test_a_deadline_does_not_begin_queued_nodes() -> None:
+    begun: list[int] = []
+
+    @task
+    def slow(n: int) -> int:
+        begun.append(n)
+        threading.Event().wait(0.4)
+        return n
+
+    @workflow(local_workers=1 + 1)
+    def many() -> int:
+        return total(values=[slow(n=n) for n in range(8)])
+
+    @task(timeout=1)
+    def outer() -> int:
+        return many()
+
+    with pytest.raises(TaskTimeoutError):
+        outer()
+    assert len(begun) < 8

@@ -24,6 +24,16 @@ __all__ = ["Task", "TaskResolverMixin", "Value"]
 Value = Any  # Any: whatever type the task declares
 
 
+# What a misspelt argument of a task may have meant.
+_ARGUMENTS = (
+    *("accelerator", "annotations", "cache", "cache_helpers", "cache_ignore_input_vars", "cache_serialize"),
+    *("cache_version", "container_image", "deck_fields", "deprecated", "docs", "enable_deck", "environment"),
+    *("interruptible", "labels", "limits", "metadata", "pod_template", "pod_template_name", "requests", "resources"),
+    *("retries", "secret_requests", "security_ctx", "shared_memory", "tags", "task_resolver", "task_type_version"),
+    "timeout",
+)
+
+
 class Task:
     """The base of all tasks: closest to the TaskTemplate message, without a Python interface of its own.
 
@@ -49,16 +59,7 @@ class Task:
         **kwargs: Any,  # Any: only there to be refused by name
     ) -> None:
         for unknown in kwargs:
-            known = (
-                "metadata",
-                "task_type_version",
-                "security_ctx",
-                "docs",
-                "environment",
-                "enable_deck",
-                "deck_fields",
-            )
-            raise DefinitionError(f"task {name}: unknown argument {unknown!r}{nearest(unknown, known)}")
+            raise DefinitionError(f"task {name}: unknown argument {unknown!r}{nearest(unknown, _ARGUMENTS)}")
         self._task_type = task_type
         self._name = name
         self._interface = interface

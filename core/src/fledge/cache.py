@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fledge import idl
-from fledge.errors import FledgeError
 from fledge.lazy import lazy, lazy_logger
 from fledge.storage import LIVE_SCHEME, StorageRouter, materialize, scheme_of
 
@@ -143,6 +142,8 @@ def _content_of(uri: str, name: str, storage: StorageRouter) -> str:
     digest = hashlib.sha256()
     try:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_symlink() and file.is_dir():
+                raise Uncacheable(name, f"{file} is a link to a folder, whose content is not looked at")
             if file.is_file():
                 digest.update(f"{file.relative_to(path)}\0{file.stat().st_size}\0".encode())
                 with file.open("rb") as stream:
@@ -189,7 +190,7 @@ class ResultCache:
             body = idl.deterministic_bytes(_kept(outputs, data_folder, storage))
             partial.write_bytes(hashlib.sha256(body).digest() + body)
             os.replace(partial, path)
-        except (OSError, FledgeError) as exc:
+        except Exception as exc:  # noqa: BLE001 - a plugin's writer may raise anything; the run itself succeeded
             _log.warning("the result is not cached: %s", exc)
             shutil.rmtree(data_folder, ignore_errors=True)
             try:
@@ -219,18 +220,20 @@ class ResultCache:
         found = []
         for path in self.folder.glob("*/*.pb"):
             data = path.with_suffix(".data")
-            size = path.stat().st_size + sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
-            found.append((path.stem, size, path.stat().st_mtime))
+            try:
+                size = path.stat().st_size + sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
+                found.append((path.stem, size, path.stat().st_mtime))
+            except FileNotFoundError:
+                continue  # another process removed it meanwhile
         return sorted(found, key=lambda entry: -entry[2])
 
     def prune(self, older_than_s: float, now: float) -> int:
-        """Remove entries whose last write is older; returns how many."""
+        """Remove entries whose last write is older; returns how many. Locks stay: somebody may hold one."""
         removed = 0
         for digest, _, written in self.entries():
             if now - written >= older_than_s:
                 path = self.folder / digest[:2] / f"{digest}.pb"
                 path.unlink(missing_ok=True)
-                path.with_suffix(".lock").unlink(missing_ok=True)
                 shutil.rmtree(path.with_suffix(".data"), ignore_errors=True)
                 removed += 1
         return removed

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
-from fledge.base_task import ALL_DECK_FIELDS, TaskResolverMixin
+from fledge.base_task import ALL_DECK_FIELDS
 from fledge.code_version import code_version
 from fledge.context import FlyteContextManager
 from fledge.errors import DefinitionError, UnknownConfigError
@@ -15,6 +15,7 @@ from fledge.function import PythonFunctionTask
 from fledge.metadata import TaskMetadata
 
 if TYPE_CHECKING:
+    from fledge.abstract_task import TaskResolverMixin
     from fledge.decks import DeckField
     from fledge.idl import tasks
     from fledge.settings import Documentation, Image, PodTemplate, Resources, Secret
@@ -99,6 +100,8 @@ def task(
     """
 
     def wrap(function: Callable[..., Any]) -> PythonFunctionTask[Any]:  # Any: any function, any config
+        if hasattr(type(function), "python_interface"):
+            raise DefinitionError(f"{function!r} is a task or workflow already. Decorate the plain function, once")
         name = getattr(function, "__qualname__", repr(function))
         fields = {key: options[key] for key in _METADATA & options.keys()}
         rest = {key: value for key, value in options.items() if key not in fields}
@@ -109,8 +112,6 @@ def task(
         rest["metadata"] = TaskMetadata(**fields)
         return _task_class(task_config, function, name)(task_config, function, **rest)
 
-    if isinstance(_task_function, PythonFunctionTask):
-        raise DefinitionError(f"{_task_function.name} is a task already. Decorate the plain function, once")
     return wrap if _task_function is None else wrap(_task_function)
 
 

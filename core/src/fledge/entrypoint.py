@@ -337,7 +337,8 @@ def fast_main(argv: Sequence[str] | None = None) -> NoReturn:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))}
     process = subprocess.Popen(command, env=env)
     signal.signal(signal.SIGTERM, lambda signum, _: process.send_signal(signum))
-    sys.exit(process.wait())
+    code = process.wait()
+    sys.exit(code if code >= 0 else 128 - code)  # as a shell says it: 137 for SIGKILL
 
 
 def _unpack(uri: str, folder: str) -> None:

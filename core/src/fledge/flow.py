@@ -15,6 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from fledge import idl
+from fledge.abstract_task import Task
 from fledge.context import ExecutionState, FlyteContext, FlyteContextManager
 from fledge.errors import DefinitionError, add_note
 from fledge.flow_run import run_graph
@@ -183,7 +184,9 @@ class PythonFunctionWorkflow(TrackedInstance):
         self.python_interface.check(ctx.registry, self.name)
         start = Node(GLOBAL_INPUT_NODE_ID, idl.workflow.NodeMetadata(), [], [], None)
         state = CompilationState()
-        compiling = ctx.with_(compilation_state=state, execution_state=ExecutionState())
+        # No live store: what the body binds as a constant has to outlast the run that compiled it.
+        storage = ctx.storage.with_(live=None)
+        compiling = ctx.with_(compilation_state=state, execution_state=ExecutionState(), storage=storage)
         inputs = {name: Promise(name, NodeOutput(start, name)) for name in self.python_interface.inputs}
         with FlyteContextManager.with_context(compiling):
             try:
@@ -353,6 +356,8 @@ def workflow(
         raise DefinitionError(f"@workflow: unknown option {unknown!r}")
 
     def wrap(function: Callable[..., Any]) -> PythonFunctionWorkflow:  # Any: any function
+        if isinstance(function, (Task, PythonFunctionWorkflow)):
+            raise DefinitionError(f"{function.name} is a task or workflow already. Decorate the plain function, once")
         return PythonFunctionWorkflow(function, **options)
 
     return cast("Any", wrap if _workflow_function is None else wrap(_workflow_function))

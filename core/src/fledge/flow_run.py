@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fledge import idl
+from fledge.cancellation import Cancellation
 from fledge.context import ExecutionState, FlyteContextManager
 from fledge.errors import SerializationError, add_note
 from fledge.lazy import lazy_logger
@@ -103,7 +104,10 @@ def _run_parallel(name: str, graph: Graph, ctx: FlyteContext, results: dict[str,
     ready = [node for node in graph.nodes if not blocked[node]]
     running: dict[Future[Outputs], Node] = {}
     first_error: BaseException | None = None
-    with ThreadPoolExecutor(workers, thread_name_prefix="fledge-node") as pool:
+    scope = Cancellation(parent=ctx.cancellation)
+    ctx = ctx.with_(cancellation=scope)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="fledge-node")
+    try:
         while ready or running:
             for node in ready:
                 running[pool.submit(contextvars.copy_context().run, _run_node, name, node, ctx, results)] = node
@@ -123,6 +127,11 @@ def _run_parallel(name: str, graph: Graph, ctx: FlyteContext, results: dict[str,
             if first_error is not None and not graph.goes_on:
                 ready = []
                 _cancel(running)
+    except BaseException:  # an interrupt or a deadline: what waits is not begun, what runs is told to end
+        pool.shutdown(wait=False, cancel_futures=True)
+        scope.cancel()
+        raise
+    pool.shutdown()
     if first_error is not None:
         raise first_error
 

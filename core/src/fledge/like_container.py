@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,14 +46,15 @@ class ContainerRun:
 
 
 def write_inputs(task: PythonAutoContainerTask[Any], inputs: Mapping[str, Any], folder: Path) -> Path:
-    """Python values to an inputs.pb; tables and files are written below the same folder. Any: as the task declares."""
+    """Python values, or ready promises, to an inputs.pb; tables and files are written below the same folder.
+
+    Any: as the task declares.
+    """
     ctx = FlyteContextManager.current_context()
     ctx.plugins.load()
     storage = ctx.storage.with_(raw_prefix=str(folder / "raw-in"), live=LiveStore())
-    converters = task.python_interface.compile(ctx.registry).inputs
-    literal_map = idl.literals.LiteralMap()
-    for name, value in task.python_interface.bind(task.name, (), dict(inputs)).items():
-        literal_map.literals[name].CopyFrom(converters[name].to_literal(value, storage, f"{task.name}.inputs.{name}"))
+    run = ctx.with_(storage=storage)
+    literal_map = task.input_literals(run, task.python_interface.bind(task.name, (), dict(inputs)))
     path = folder / INPUTS_FILE
     storage.write(str(path), idl.deterministic_bytes(materialize(literal_map, storage)))
     return path
@@ -65,16 +67,18 @@ def run_like_container(
     settings: SerializationSettings | None = None,
     env: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
+    raw_prefix: str | None = None,
 ) -> ContainerRun:
     """Run the task's own command line with the platform's templates filled in.
 
     Args:
         task: Needs a container, which also means: a module variable holds it.
         inputs: Values by name, or a ready inputs.pb.
-        folder: Receives inputs.pb, `out/` and `raw/`.
+        folder: Receives inputs.pb, `out/` and `raw/`; what an earlier run left in `out/` is removed.
         settings: What the command line is made from; the defaults will do.
         env: Added to this process's environment, over the task's own.
         timeout_s: Longest run; the process and all it started are killed then.
+        raw_prefix: Where files and tables of the outputs go; None: `raw/` in the folder.
 
     Raises:
         TaskTimeoutError: It ran longer.
@@ -82,10 +86,11 @@ def run_like_container(
     """
     settings = settings or SerializationSettings()
     inputs_file = inputs if isinstance(inputs, Path) else write_inputs(task, inputs, folder)
+    shutil.rmtree(folder / "out", ignore_errors=True)  # or its files would be taken for this run's
     values = {
         "{{.input}}": str(inputs_file),
         "{{.outputPrefix}}": str(folder / "out"),
-        "{{.rawOutputDataPrefix}}": str(folder / "raw"),
+        "{{.rawOutputDataPrefix}}": raw_prefix or str(folder / "raw"),
         "{{.checkpointOutputPrefix}}": str(folder / "checkpoint"),
         "{{.prevCheckpointPrefix}}": "",
     }
@@ -111,10 +116,10 @@ def _finished(
     with subprocess.Popen(command, env=env, start_new_session=True, **pipes) as process:  # type: ignore[call-overload] # keywords in a mapping
         try:
             stdout, stderr = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired as exc:
+        except subprocess.TimeoutExpired:
             _kill_group(process.pid)
             assert timeout_s is not None
-            raise TaskTimeoutError(task_name, timeout_s) from exc
+            raise TaskTimeoutError(task_name, timeout_s) from None
         except BaseException:
             _kill_group(process.pid)
             raise

@@ -94,6 +94,8 @@ class Node:
             if other.ref is None:
                 return
             other = other.ref.node
+        if GLOBAL_INPUT_NODE_ID in (self.id, other.id):
+            raise DefinitionError("an input of a workflow is there from the start: nothing has to wait for it (>>)")
         if self not in other.upstream:
             other.upstream.append(self)
 

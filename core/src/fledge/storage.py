@@ -290,7 +290,8 @@ class StorageRouter:
         """Make a local file or folder last beyond the run and return its URI; see `keep_local` and `scratch`."""
         path = os.path.abspath(local_path)
         scratch = self._scratch()
-        temporary = scratch is not None and path.startswith(os.path.join(scratch, ""))
+        inside = os.path.join(os.path.realpath(scratch), "") if scratch is not None else None
+        temporary = inside is not None and os.path.realpath(path).startswith(inside)
         if self.keep_local and not temporary:
             return path
         uri = self.new_uri(os.path.basename(path))

@@ -23,7 +23,7 @@ __all__ = ["Finding", "PluginPrice", "diagnose", "doctor_command"]
 # In a fresh interpreter that has loaded what every program with a task has, so that only the plugin's share counts.
 _PROBE = """
 import json, resource, sys, time
-import fledge.decorators, fledge.wiring
+import fledge.decorators, fledge.function, fledge.hooks.loading, fledge.wiring
 known, peak, start = set(sys.modules), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
 __import__(sys.argv[1])
 cost = time.process_time() - start

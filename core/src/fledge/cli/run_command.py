@@ -48,7 +48,7 @@ class RunOptions:
 @click.argument("target", metavar="MODULE_OR_FILE:TASK")
 @click.pass_context
 def run_command(ctx: click.Context, /, target: str, **options: Any) -> None:  # Any: a type per option
-    r"""Run a task or workflow on this machine.
+    """Run a task or workflow on this machine.
 
     \b
       fledge run hello.py:add --a 1 --b 2
@@ -56,7 +56,7 @@ def run_command(ctx: click.Context, /, target: str, **options: Any) -> None:  # 
       fledge run --like-container hello.py:add --a 1
 
     Options of this command stand before the target; behind it they work too, unless an input has the same name.
-    """
+    """  # noqa: D301 - click reads the character itself: the lines stay apart
     found = load_target(target)
     context = FlyteContextManager.current_context()
     context.plugins.load()
@@ -122,7 +122,9 @@ def _in_fresh_process(target: Target, inputs: dict[str, Any], *, keep: bool) -> 
         raise click.UsageError(f"{target.name} is a {type(target).__name__}, which no container runs")
     folder = Path(tempfile.mkdtemp(prefix="fledge-container-"))
     try:
-        done = run_like_container(target, inputs, folder, timeout_s=target.metadata.timeout_s)
+        # What outlives the folder goes where a plain run would leave it.
+        lasting = None if keep else FlyteContextManager.current_context().storage.raw_prefix
+        done = run_like_container(target, inputs, folder, timeout_s=target.metadata.timeout_s, raw_prefix=lasting)
         click.echo(done.stdout, nl=False)
         if keep:
             click.echo(f"files: {folder}", err=True)
@@ -153,7 +155,10 @@ def _read_inputs(target: Target, path: Path, context: FlyteContext) -> dict[str,
     data = context.storage.read(str(path))
     if path.suffix != ".pb":
         return json_inputs(target, data, context, str(path))
-    literal_map = idl.literals.LiteralMap.FromString(data)
+    try:
+        literal_map = idl.literals.LiteralMap.FromString(data)
+    except Exception as exc:  # protobuf's DecodeError, which cannot be named without loading it
+        raise click.UsageError(f"{path}: {len(data)} bytes that are no inputs.pb (a LiteralMap): {exc}") from exc
     return {name: Promise(name, literal) for name, literal in literal_map.literals.items()}
 
 

@@ -37,7 +37,7 @@ def import_hooks(plugin: InstalledPlugin) -> ModuleType:
         module = importlib.import_module(plugin.module)
     except KeyboardInterrupt:
         raise
-    except BaseException as exc:  # a plugin may raise anything, SystemExit included
+    except (Exception, SystemExit) as exc:  # a plugin may raise anything, SystemExit included
         raise PluginLoadError(str(plugin), f"importing {plugin.module} failed: {type(exc).__name__}: {exc}") from exc
     finally:
         changed = before.restore()

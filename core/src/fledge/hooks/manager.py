@@ -103,20 +103,30 @@ class PluginManager:
             if self._is_loaded or self._is_loading:  # the latter: a plugin's import asks for the context
                 return
             self._is_loading = True
-            found = installed_plugins() if self._discover else []
-            identities = [plugin.identity for plugin in found]
-            for plugin in found:
-                state = PluginState(plugin)
-                self.states.append(state)
-                if plugin.name in self._disable:
-                    state.state = "disabled"
-                elif identities.count(plugin.identity) > 1:
-                    self._quarantine(
-                        state, PluginLoadError(str(plugin), "its distribution is installed twice in one place")
-                    )
-                else:
-                    self._load_one(state)
+            try:
+                self._load_all()
+            finally:  # an interrupt may end it half-way: the next call goes on where this one stopped
+                self._is_loading = False
+                self.states[:] = [state for state in self.states if state.state is not None]
             self._is_loaded = True
+
+    def _load_all(self) -> None:
+        found = installed_plugins() if self._discover else []
+        identities = [plugin.identity for plugin in found]
+        known = [state.plugin for state in self.states]
+        for plugin in found:
+            if plugin in known and identities.count(plugin.identity) == 1:
+                continue
+            state = PluginState(plugin)
+            self.states.append(state)
+            if plugin.name in self._disable:
+                state.state = "disabled"
+            elif identities.count(plugin.identity) > 1:
+                self._quarantine(
+                    state, PluginLoadError(str(plugin), "its distribution is installed twice in one place")
+                )
+            else:
+                self._load_one(state)
 
     def _load_one(self, state: PluginState) -> None:
         try:

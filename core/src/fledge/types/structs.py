@@ -309,7 +309,7 @@ class SetTransformer(TypeTransformer[Value]):
         self._kind = kind
 
     def refusal(self, python_type: Annotation) -> str:
-        return "" if get_args(python_type) else f"Say what is in it, as {self.name}[int]"
+        return "" if get_args(python_type) else f"As a field, say what is in it: {self.name}[int]; else use list[...]"
 
     def parts(self, python_type: Annotation) -> Iterable[tuple[str, Annotation]]:
         return [("[]", arg) for arg in get_args(python_type)]
