@@ -192,9 +192,13 @@ def test_attached_databases_are_datasets_of_their_own(tmp_path: Path) -> None:
     assert names(as_json(Started("read"), read)["inputs"]) == [("file", str(path))]
 
 
-def test_events_of_other_tasks_and_of_the_cache_say_nothing() -> None:
+def test_events_of_other_tasks_and_of_the_cache_say_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in to_file(tmp_path / "events.jsonl").items():
+        monkeypatch.setenv(name, value)
     run_events.tell(Started("no such task"))
     run_events.tell(CacheHit("means"))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
