@@ -47,11 +47,12 @@ class PluginPrice:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to act on: what it is about, what is wrong, what to do."""
+    """Something to act on: what it is about, what is wrong, what to do. Advice is no reason to fail."""
 
     about: str
     problem: str
     way_out: str
+    is_advice: bool = False
 
 
 @click.command("doctor")
@@ -70,7 +71,7 @@ def doctor_command(as_json: bool) -> None:
         click.echo(json.dumps(data, indent=2, sort_keys=True))
     else:
         _print(prices, findings, variables)
-    sys.exit(1 if findings else 0)
+    sys.exit(1 if any(not finding.is_advice for finding in findings) else 0)
 
 
 def diagnose() -> tuple[list[PluginPrice], list[Finding], dict[str, str]]:
@@ -141,7 +142,8 @@ def _slow(prices: list[PluginPrice]) -> list[Finding]:
         Finding(
             price.plugin,
             f"its hook module takes {price.load_ms:.0f} ms to import (it loads {', '.join(price.imports)})",
-            "tell its author: heavy libraries belong inside the hooks that need them",
+            "its author could import inside the hooks what only they need",
+            is_advice=True,
         )
         for price in prices
         if price.load_ms is not None and price.load_ms > _LIGHT_MS
@@ -161,8 +163,7 @@ def _print(prices: list[PluginPrice], findings: list[Finding], variables: dict[s
         + (", ".join(f"{name}={value}" for name, value in variables.items()) or "no FLEDGE_* variable is set")
     )
     for finding in findings:
-        click.echo(
-            f"\n{click.style('problem', fg='red')} {finding.about}: {finding.problem}\n  what to do: {finding.way_out}"
-        )
-    if not findings:
+        kind = click.style("advice", fg="yellow") if finding.is_advice else click.style("problem", fg="red")
+        click.echo(f"\n{kind} {finding.about}: {finding.problem}\n  what to do: {finding.way_out}")
+    if all(finding.is_advice for finding in findings):
         click.echo("\nno problems found")
