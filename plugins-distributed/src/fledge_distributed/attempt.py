@@ -6,23 +6,25 @@ through the zygote), one of the clocks in `_timers`, or `wake()`.
 
 from __future__ import annotations
 
+import logging
 import os
 import selectors
 import signal
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fledge_distributed.errors import LaunchError
+from fledge_distributed.errors import LaunchError, RankTimeout
 from fledge_distributed.failures import Failure, World, listed, to_error
 from fledge_distributed.frames import Channel, Frame, Kind
 from fledge_distributed.logs import LineSplitter, OnLog
 from fledge_distributed.ranks import Rank, rank_environment
+from fledge_distributed.rendezvous import has_joined
 from fledge_distributed.reports import RankReport
-from fledge_distributed.stacks import cleaned, timeout_error
+from fledge_distributed.stacks import cleaned, timeout_error, whereabouts
 from fledge_distributed.worker import STACKS_END, STACKS_SIGNAL, Descriptors, Exit, Start
 
 if TYPE_CHECKING:
@@ -32,8 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempt", "Host", "Outcome", "Plan", "RankState", "held_port", "no_environment"]
 
+_log = logging.getLogger("fledge.distributed")
 _SETTLE_S = 0.25  # from the first failure to the end of the others, so that a death that came first is seen
-_STACKS_S = 2.0  # how long a rank may take to write its stacks
+_STACKS_S = 2.0  # how long a rank may take to write its stacks when time is up
+_SURVIVORS_S = 0.25  # and, after the settling, when another rank has failed
+_LAST_S = 0.8  # and when the task's own time is up, which strikes again after a second
 _CHUNK = 1 << 16
 
 
@@ -89,10 +94,16 @@ class RankState:
     started: float
     pid: int = 0
     stacks: bytearray = field(default_factory=bytearray)
+    answers: bool = False  # it has started and handles the signal for stacks
+    asked: bool = False  # for its stacks
     final: Frame | None = None
     trouble: Trouble | None = None
     gone_at: float | None = None  # its socket or its process has ended
     exit: Exit | None = None
+
+    @property
+    def owes_stacks(self) -> bool:
+        return self.asked and self.gone_at is None and STACKS_END not in self.stacks
 
     @property
     def stack(self) -> str:
@@ -113,13 +124,20 @@ class Attempt:
         self._swept = False
         self._late: str | None = None
         self._missing: tuple[int, ...] = ()
+        self._tally = ""
+        self._is_told_late = False
+        self._port = 0
         self._blamed: list[RankState] = []
         self._ports: list[socket.socket] = []
         self._outcome = Outcome()
         self._wake_in, self._wake_out = socket.socketpair()
 
-    def wake(self) -> None:
-        """From any thread or signal handler: leave `select`, so that a pending exception of this thread is raised."""
+    def wake(self, *, is_late: bool = False) -> None:
+        """From any thread or signal handler: leave `select`, so that a pending exception of this thread is raised.
+
+        `is_late`: the task's own time is up; when it ends `run`, the stacks of the ranks go into the log.
+        """
+        self._is_told_late = self._is_told_late or is_late
         try:
             self._wake_out.send(b"!", socket.MSG_DONTWAIT)
         except OSError:
@@ -139,6 +157,10 @@ class Attempt:
                 while not self._swept:
                     self._wait()
                 return self._conclude()
+            except BaseException:
+                if self._is_told_late and not self._stopping:
+                    self._log_stacks()
+                raise
             finally:
                 self._close()
 
@@ -170,6 +192,7 @@ class Attempt:
             port = self._ports[0].getsockname()[1]
         else:
             address, port, run_id = host.address, host.port, f"{host.run_id}-{self._restart}"
+        self._port = port
         for number in range(self._world.size):
             place = Rank(number, number % config.nproc, number // config.nproc, self._world.size, config.nproc)
             if host is not None and place.node_rank != host.node_rank:
@@ -182,6 +205,9 @@ class Attempt:
         limit = self._config.timeout_s
         if limit is not None:
             self._at("timeout", limit, lambda: self._on_late(f"did not end within timeout_s={limit:g} s"))
+        join_limit = self._config.rendezvous_timeout_s
+        if join_limit is not None:
+            self._at("rendezvous", join_limit, lambda: self._check_joined(join_limit))
         self._rearm_stall()
 
     def _open(self, start: Start) -> Descriptors:
@@ -243,7 +269,11 @@ class Attempt:
         rank.stacks += data or b""
         if data == b"":
             self._forget(rank.stacks_fd)
-        if "stacks" in self._timers and all(one.gone_at or STACKS_END in one.stacks for one in self._ranks.values()):
+        self._hasten_stacks()
+
+    def _hasten_stacks(self) -> None:
+        """Nobody to wait for: no need to let the time run out."""
+        if "stacks" in self._timers and not any(one.owes_stacks for one in self._ranks.values()):
             self._timers["stacks"] = (0.0, self._timers["stacks"][1])
 
     def _on_results(self, rank: RankState) -> None:
@@ -262,6 +292,7 @@ class Attempt:
             return
         if frame.kind is Kind.STARTED:
             rank.pid = frame.load()
+            rank.answers = rank.pid != 0  # 0: in the foreground, where nobody is to be signalled
             return
         rank.final = frame
         if frame.kind is Kind.IGNORED:
@@ -275,6 +306,7 @@ class Attempt:
     def _on_gone(self, rank: RankState, when: float) -> None:
         if rank.gone_at is None:
             rank.gone_at = when
+            self._hasten_stacks()
             if rank.final is None:
                 self._on_failure()
 
@@ -307,19 +339,38 @@ class Attempt:
     # -- ending --------------------------------------------------------------------------------------------------------
 
     def _on_failure(self) -> None:
-        if not self._stopping and "settle" not in self._timers:
-            self._at("settle", _SETTLE_S, self._stop)
+        """Others may have failed as well, or before: settle. Meanwhile those that have not say where they are."""
+        if not self._stopping and not {"settle", "stacks"} & self._timers.keys():
+            self._at("settle", _SETTLE_S, lambda: self._await_stacks(_SURVIVORS_S))
+            self._ask_for_stacks()
 
-    def _on_late(self, what: str) -> None:
+    def _ask_for_stacks(self) -> None:
+        waiting = [one for one in self._ranks.values() if one.answers and one.final is None and one.gone_at is None]
+        for rank in waiting:
+            rank.stacks.clear()
+            rank.asked = True
+        self._signal(STACKS_SIGNAL, waiting)
+
+    def _await_stacks(self, limit: float) -> None:
+        self._at("stacks", limit, self._stop)
+        self._hasten_stacks()
+
+    def _check_joined(self, limit: float) -> None:
+        waiting = [rank for rank in self._ranks.values() if rank.final is None and rank.gone_at is None]
+        missing = [rank for rank in waiting if not has_joined(rank.pid, self._port)]
+        if missing:
+            self._tally = f"{len(self._ranks) - len(missing)} of {len(self._ranks)} ranks joined"
+            self._on_late(f"did not join within rendezvous_timeout_s={limit:g} s", missing)
+
+    def _on_late(self, what: str, missing: Sequence[RankState] | None = None) -> None:
         """Ask every rank for its stacks, then stop; `what` goes on after `ranks 1, 2 `."""
         if self._stopping or self._late is not None:
             return
         self._late = what
-        self._missing = tuple(rank.place.rank for rank in self._ranks.values() if rank.final is None)
-        for rank in self._ranks.values():
-            rank.stacks.clear()
-        self._signal(STACKS_SIGNAL)
-        self._at("stacks", _STACKS_S, self._stop)
+        unfinished = [rank for rank in self._ranks.values() if rank.final is None]
+        self._missing = tuple(rank.place.rank for rank in (unfinished if missing is None else missing))
+        self._ask_for_stacks()
+        self._await_stacks(_STACKS_S)
 
     def _stop(self) -> None:
         """The failures up to here are the ranks' own; what comes after is our doing."""
@@ -331,8 +382,27 @@ class Attempt:
         self._signal(signal.SIGTERM)
         self._at("kill", self._config.grace_s, lambda: self._signal(signal.SIGKILL))
 
-    def _signal(self, number: int) -> None:
-        for rank in self._ranks.values():
+    def _log_stacks(self) -> None:
+        """Ask for them, wait for a bounded time; what ends the wait early does not prevent the log."""
+        self._timers.clear()
+        self._late = "had not returned when the task's time was up"
+        self._missing = tuple(rank.place.rank for rank in self._ranks.values() if rank.final is None)
+        try:
+            self._ask_for_stacks()
+            self._at("stacks", _LAST_S, lambda: None)
+            self._hasten_stacks()
+            while "stacks" in self._timers:
+                self._wait()
+        finally:
+            _log.warning("%s", self._timeout_error())
+
+    def _timeout_error(self) -> RankTimeout:
+        assert self._late is not None
+        stacks = {number: rank.stack for number, rank in self._ranks.items() if rank.asked or number in self._missing}
+        return timeout_error(self._world, self._late, stacks, self._missing, self._tally)
+
+    def _signal(self, number: int, ranks: Iterable[RankState] | None = None) -> None:
+        for rank in self._ranks.values() if ranks is None else ranks:
             if rank.exit is None:
                 self._zygote.channel.send(Kind.SIGNAL, (rank.place.rank, int(number)))
 
@@ -343,10 +413,11 @@ class Attempt:
         failures = [_failure(rank) for rank in self._blamed]
         outcome.reports = [self._report(rank) for rank in self._ranks.values()]
         if self._late is not None:
-            stacks = {number: self._ranks[number].stack for number in self._missing}
-            outcome.error = timeout_error(self._world, self._late, stacks, self._missing)
+            outcome.error = self._timeout_error()
         elif failures:
-            outcome.error = to_error(failures, self._world, self._notes())
+            stacks = {number: one.stack for number, one in self._ranks.items() if one.asked and one not in self._blamed}
+            notes = [*self._notes(), *whereabouts(stacks)]
+            outcome.error = to_error(failures, self._world, notes, stacks)
             outcome.may_restart = not any(failure.trouble and failure.trouble.final for failure in failures)
         elif 0 in self._ranks and 0 not in outcome.ignored:
             outcome.values.setdefault(0, b"")

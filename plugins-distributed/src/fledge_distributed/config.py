@@ -40,6 +40,8 @@ class Ranks:
         preload: Modules that are imported once, before the ranks are forked, e.g. `("torch",)`. Only import-time work
             is shared; a module that starts threads at import makes each rank a fresh interpreter.
         timeout_s: The whole run may take this long.
+        rendezvous_timeout_s: After so long every rank must have joined the others: be connected to MASTER_PORT, as
+            torch's and JAX's ranks are from their initialization on (or listen there, or have ended).
         stall_timeout_s: The run is stopped when no rank has written a line or sent anything for so long.
         grace_s: How long a rank has after SIGTERM before SIGKILL.
         max_restarts: How often all ranks are started again after a failure.
@@ -53,6 +55,7 @@ class Ranks:
     nnodes: int = 1
     preload: tuple[str, ...] = ()
     timeout_s: float | None = None
+    rendezvous_timeout_s: float | None = None
     stall_timeout_s: float | None = None
     grace_s: float = 5.0
     max_restarts: int = 0
@@ -64,7 +67,7 @@ class Ranks:
         at_least("nproc", self.nproc, 1)
         at_least("nnodes", self.nnodes, 1)
         at_least("max_restarts", self.max_restarts, 0)
-        for name in ("timeout_s", "stall_timeout_s", "grace_s"):
+        for name in ("timeout_s", "rendezvous_timeout_s", "stall_timeout_s", "grace_s"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise DefinitionError(f"{name}={value!r}: give seconds, 0 or more")
@@ -184,7 +187,7 @@ class Elastic:
         rdzv_configs: Options of torch's rendezvous.
         increase_shared_mem: As for PyTorch.
         run_policy: How the operator treats the job.
-        timeout_s, stall_timeout_s, grace_s: As for Ranks.
+        timeout_s, rendezvous_timeout_s, stall_timeout_s, grace_s: As for Ranks.
     """
 
     nnodes: int | str = 1
@@ -199,6 +202,7 @@ class Elastic:
     run_policy: RunPolicy | None = None
     _: KW_ONLY
     timeout_s: float | None = None
+    rendezvous_timeout_s: float | None = None
     stall_timeout_s: float | None = None
     grace_s: float = 5.0
 
@@ -230,6 +234,7 @@ class Elastic:
             nnodes=self.node_range[0],
             preload=("torch",),
             timeout_s=self.timeout_s,
+            rendezvous_timeout_s=self.rendezvous_timeout_s,
             stall_timeout_s=self.stall_timeout_s,
             grace_s=self.grace_s,
             max_restarts=self.max_restarts,

@@ -45,7 +45,8 @@ class RankFailed(RankError, RuntimeError):  # noqa: N818 - the name is part of t
 class RankTimeout(RankError, TimeoutError):  # noqa: N818 - the name is part of the public API
     """A run did not end, or did not move, in time.
 
-    Fields: `stacks` (rank -> its Python stack when the time was up), `missing` (ranks that had not returned).
+    Fields: `stacks` (rank -> its Python stack when the time was up), `missing` (ranks that had not returned; with
+    rendezvous_timeout_s, that had not joined).
     """
 
     def __init__(self, message: str, stacks: Mapping[int, str], missing: Sequence[int]) -> None:
@@ -64,10 +65,15 @@ class LaunchError(RankError):
 
 
 class RemoteTraceback(Exception):  # noqa: N818 - not raised: it stands as the cause of the error it explains
-    """The text of a traceback from a rank, and when it failed (`at`, UTC); the cause of the error the caller gets."""
+    """The text of a traceback from a rank; the cause of the error that the caller gets.
 
-    def __init__(self, text: str, at: float) -> None:
+    Fields: `at` (when the rank failed, UTC), `stacks` (rank -> Python stack of those that had not failed, before they
+    were stopped).
+    """
+
+    def __init__(self, text: str, at: float, stacks: Mapping[int, str]) -> None:
         super().__init__(text)
+        self.stacks = dict(stacks)
         self.at = datetime.fromtimestamp(at, timezone.utc)
 
     def __str__(self) -> str:

@@ -9,14 +9,18 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from fledge.errors import add_note
 from fledge_distributed.errors import RankFailed, RemoteTraceback
 from fledge_distributed.troubles import Trouble, rebuild
 
 __all__ = ["Failure", "World", "first_failure", "listed", "signal_name", "to_error"]
+
+
+_NONE: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -74,23 +78,30 @@ def first_failure(failures: Sequence[Failure]) -> Failure:
     return min(failures, key=lambda failure: failure.order)
 
 
-def to_error(failures: Sequence[Failure], world: World, notes: Sequence[str] = ()) -> BaseException:
-    """The exception to raise: the first failure as it was, its place in the first note, the others summed up."""
+def to_error(
+    failures: Sequence[Failure], world: World, notes: Sequence[str] = (), stacks: Mapping[int, str] = _NONE
+) -> BaseException:
+    """The exception to raise: the first failure as it was, its place in the first note, the others summed up.
+
+    `stacks`: where the ranks were that had not failed; they go along with the cause.
+    """
     root = first_failure(failures)
     peers = _grouped([failure for failure in failures if failure is not root])
     trouble = root.trouble
     original = rebuild(trouble) if trouble is not None else None
     if original is None:
-        return _rank_failed(root, world, peers, notes)
+        return _rank_failed(root, world, peers, notes, stacks)
     assert trouble is not None
-    original.__cause__ = RemoteTraceback(trouble.traceback, trouble.at)
+    original.__cause__ = RemoteTraceback(trouble.traceback, trouble.at, stacks)
     lost = [f"attributes that could not be carried over: {', '.join(trouble.lost)}"] if trouble.lost else []
     for note in [world.place(root.rank), *trouble.notes, *lost, *peers, *notes]:
         add_note(original, note)
     return original
 
 
-def _rank_failed(root: Failure, world: World, peers: Sequence[str], notes: Sequence[str]) -> RankFailed:
+def _rank_failed(
+    root: Failure, world: World, peers: Sequence[str], notes: Sequence[str], stacks: Mapping[int, str]
+) -> RankFailed:
     trouble = root.trouble
     exitcode = trouble.exitcode if trouble is not None else root.exitcode
     headline = root.headline if trouble is None or exitcode is None else _left(exitcode)
@@ -101,7 +112,8 @@ def _rank_failed(root: Failure, world: World, peers: Sequence[str], notes: Seque
         message, root.rank, root.rank // world.nproc, exitcode, root.signal, peers=peers, recoverable=recoverable
     )
     text = trouble.traceback if trouble is not None else root.stack
-    error.__cause__ = RemoteTraceback(text, trouble.at if trouble is not None else time.time())
+    at = trouble.at if trouble is not None else time.time() - (time.monotonic() - root.when)
+    error.__cause__ = RemoteTraceback(text, at, stacks)
     for note in [*(trouble.notes if trouble is not None else ()), *peers, *notes]:
         add_note(error, note)
     return error

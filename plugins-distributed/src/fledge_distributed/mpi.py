@@ -16,11 +16,11 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import NoReturn
 
-from fledge_distributed.attempt import Attempt
+from fledge_distributed.attempt import Attempt, RankState
 from fledge_distributed.errors import LaunchError
 from fledge_distributed.frames import Channel, Kind
 from fledge_distributed.logs import LineSplitter
@@ -151,8 +151,8 @@ class MpiAttempt(Attempt):
         named = {int(found.group(1) or found.group(2)) for line in self._said if (found := _AT_FAULT.search(line))}
         return named or {number for number, rank in self._ranks.items() if rank.final is None}
 
-    def _signal(self, number: int) -> None:
-        for rank in self._ranks.values():
+    def _signal(self, number: int, ranks: Iterable[RankState] | None = None) -> None:
+        for rank in self._ranks.values() if ranks is None else ranks:
             if rank.gone_at is None and rank.pid:
                 os.kill(rank.pid, number)
         if number != STACKS_SIGNAL and self._left is None:

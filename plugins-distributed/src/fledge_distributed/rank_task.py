@@ -116,7 +116,7 @@ class MultiRankTask(PythonFunctionTask[C]):
         forget: list[Callable[[], None]] = []
 
         def watch(attempt: Attempt) -> None:
-            forget.append(ctx.on_cancel(attempt.wake))
+            forget.append(ctx.on_cancel(lambda: attempt.wake(is_late=ctx.cancellation.is_due)))
 
         environment: Callable[[Rank, Sequence[str]], Mapping[str, str]]
         environment = getattr(self._config, "environment", no_environment)

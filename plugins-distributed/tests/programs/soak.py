@@ -9,6 +9,7 @@ import argparse
 import os
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -45,7 +46,7 @@ def fail_alone(payload: bytes) -> bytes:
     """Rank 1 fails; the others sleep."""
     if current_rank().rank == 1:
         FAULTS[payload.decode()]()
-    signal.pause()
+    threading.Event().wait()
     return b""
 
 
