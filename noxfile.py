@@ -150,6 +150,17 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def soak(session: nox.Session) -> None:
+    """Fail ranks in every way, 100 times each, and run 64 of them: the right one is blamed, and nothing is left."""
+    python = shared_environment(session)
+    program = "plugins-distributed/tests/programs/soak.py"
+    with all_of(session, "soak") as check:
+        check(partial(run_in, session, python, program, *(session.posargs or ["--repeats", "100"])), "asleep")
+        if not session.posargs:
+            check(partial(run_in, session, python, program, "--torch", "--repeats", "20"), "in a collective")
+
+
+@nox.session(python=False)
 def bench(session: nox.Session) -> None:
     """Measure ours, the peers' and the floor's time, interleaved in one run. Options: `nox -s bench -- --help`."""
     ours = environment(session, "bench-fledge", sys.executable, packages=("core",), tools=())

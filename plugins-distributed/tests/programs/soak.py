@@ -1,5 +1,7 @@
 """Every fault many times over: is the right rank blamed each time, and is nothing left? Exit code 1 if not.
 
+Then the same with 64 ranks, once for each fault, and once without one.
+
 python soak.py --repeats 100 [--torch]
 """
 
@@ -13,11 +15,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from fledge_distributed import RankFailed, Ranks, current_rank
-from fledge_distributed.launcher import launch
+from fledge_distributed.launcher import launch, run_ranks
 from fledge_distributed.leaks import no_leaks
 
+MANY = 64
 FAULTS: dict[str, Callable[[], object]] = {
     "raise": lambda: (_ for _ in ()).throw(ValueError("cause")),
     "sys.exit(3)": lambda: sys.exit(3),
@@ -58,18 +62,42 @@ def main() -> int:
     given = parser.parse_args()
     body = fail_in_collective if given.torch else fail_alone
     config = Ranks(given.nproc, preload=("torch.distributed",) if given.torch else (), grace_s=1.0)
+    wrong = repeated(body, config, given.repeats)
+    if not given.torch:
+        many = replace(config, nproc=MANY)
+        wrong += repeated(body, many, 1)
+        wrong += not all_return(many)
+    print(f"{wrong} wrong; no process, port, shared memory or temporary file is left", flush=True)
+    return 1 if wrong else 0
+
+
+def repeated(body: Callable[[bytes], bytes], config: Ranks, repeats: int) -> int:
+    """Each fault so many times. Returns how often another rank than 1 was blamed; AssertionError: something is left."""
     wrong = 0
     for name in FAULTS:
         blamed: Counter[str] = Counter()
         slowest = 0.0
         with no_leaks():
-            for _ in range(given.repeats):
+            for _ in range(repeats):
                 begun = time.perf_counter()
                 blamed[blame(name, body, config)] += 1
                 slowest = max(slowest, time.perf_counter() - begun)
         wrong += sum(count for who, count in blamed.items() if not who.startswith("rank 1 "))
-        print(f"{name:12} blamed: {dict(blamed)}, slowest {slowest:.2f} s", flush=True)
-    return 1 if wrong else 0
+        print(f"{config.nproc} ranks, {name:12} blamed: {dict(blamed)}, slowest {slowest:.2f} s", flush=True)
+    return wrong
+
+
+def all_return(config: Ranks) -> bool:
+    """Every rank returns its number, and every number comes back."""
+    begun = time.perf_counter()
+    with no_leaks():
+        launched = run_ranks(b"", own_number, config, collect_all=True)
+    print(f"{config.nproc} ranks, all return: {time.perf_counter() - begun:.2f} s", flush=True)
+    return launched.values == {number: b"%d" % number for number in range(config.nproc)}
+
+
+def own_number(_: bytes) -> bytes:
+    return b"%d" % current_rank().rank
 
 
 def blame(name: str, body: Callable[[bytes], bytes], config: Ranks) -> str:
