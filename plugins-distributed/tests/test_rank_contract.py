@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 from typing import ClassVar
 
+from fledge.context import FlyteContextManager
 from fledge.testing import PluginContract, TaskContract
+from fledge_distributed.reports import RankReport
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -20,3 +22,17 @@ class TestDistributedPlugin(PluginContract):
 class TestRanks(TaskContract):
     task = rank_contract_tasks.from_the_leader
     inputs: ClassVar = {"n": 3}
+
+
+def test_a_report_of_ranks_is_a_table_in_which_what_ranks_said_is_only_text() -> None:
+    plugins = FlyteContextManager.current_context().plugins
+    plugins.load()
+    report = RankReport(1, 0, "failed", 1.25, 80.0, "ValueError: <script>alert(1)</script>")
+    for value in (report, [report], (report,)):
+        html = plugins.render(value, type(value))
+        assert html is not None
+        assert "<td>failed</td><td>1.25</td><td>80</td>" in html
+        assert "&lt;script&gt;" in html
+        assert "<script" not in html
+    for other in ([], [report, 1], "text", {"rank": 1}):
+        assert plugins.render(other, type(other)) is None

@@ -167,7 +167,8 @@ class MultiRankTask(PythonFunctionTask[C]):
             if name == DECKS:
                 params.decks.extend(decks_from(data))
         if self._enable_deck:
-            params.decks.append(Deck("Ranks", as_html(launched.reports)))
+            shown = ctx.plugins.render(launched.reports, tuple)  # ours, or that of a plugin that shows them its way
+            params.decks.append(Deck("Ranks", shown or as_html(launched.reports)))
 
 
 @contextmanager
