@@ -112,7 +112,7 @@ class Cursor:
     def run(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:  # Any: rows
         """Run a statement and fetch what it returns as Python values."""
         with _translated(sql):
-            return self._execute(sql, parameters).fetchall()
+            return self._rows(sql, parameters)
 
     def typed_columns(self, sql: str, parameter_types: Mapping[str, str]) -> list[Column]:
         """Names and types of a query's result, for any values of parameters of these types."""
@@ -129,7 +129,7 @@ class Cursor:
         """Names and types of a query's result, without running it."""
         prefix = "DESCRIBE "
         with _translated(prefix + sql, skip=len(prefix)):
-            rows = self._execute(prefix + sql, parameters).fetchall()
+            rows = self._rows(prefix + sql, parameters)
         return [Column(row[0], row[1]) for row in rows]
 
     def table(self, sql: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
@@ -172,7 +172,7 @@ class Cursor:
         """DuckDB's own parse tree of each statement. EngineError when it is not made of queries."""
         call = "SELECT json_serialize_sql($sql::VARCHAR, skip_empty := true, skip_null := true, skip_default := true)"
         with _translated(sql):
-            text = self._execute(call, {"sql": sql}).fetchall()[0][0]
+            text = self._rows(call, {"sql": sql})[0][0]
         tree = json.loads(text)
         if tree["error"]:
             position = tree.get("position")
@@ -218,6 +218,11 @@ class Cursor:
         if parameters:
             return self._connection.execute(sql, parameters)
         return self._connection.execute(sql)
+
+    def _rows(self, sql: str, parameters: Mapping[str, object] | None) -> list[tuple[Any, ...]]:  # Any: rows
+        """Beside the main thread: in it, DuckDB replaces what a signal's handler raises by an error of its own."""
+        rows: list[tuple[Any, ...]] = self._interruptible(lambda: self._execute(sql, parameters).fetchall())
+        return rows
 
     def _table(self, sql: str, parameters: Mapping[str, object] | None) -> pa.Table:
         with _translated(sql):
