@@ -112,6 +112,10 @@ def test_a_hang_shows_who_waits_where() -> None:
     assert len(str(caught.value).splitlines()) <= 40
 
 
+# A plain process of torch 2.13 aborts in some of its exits, in gloo's threads; ours leave by another way.
+GLOO_ABORT = "terminate called without an active exception"
+
+
 @pytest.mark.slow
 def test_the_same_program_gives_the_same_losses_here_and_under_torchrun() -> None:
     commands = {
@@ -121,7 +125,10 @@ def test_the_same_program_gives_the_same_losses_here_and_under_torchrun() -> Non
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     found = {}
     for name, command in commands.items():
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, env=environment)
+        for _ in range(6 if name == "torchrun" else 1):
+            done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, env=environment)
+            if GLOO_ABORT not in done.stderr:
+                break
         assert done.returncode == 0, done.stderr[-3000:]
         (line,) = [line for line in done.stdout.splitlines() if line.startswith("LOSSES")]
         found[name] = ast.literal_eval(line.removeprefix("LOSSES "))

@@ -100,9 +100,9 @@ def task(
     """
 
     def wrap(function: Callable[..., Any]) -> PythonFunctionTask[Any]:  # Any: any function, any config
-        if hasattr(type(function), "python_interface"):
-            raise DefinitionError(f"{function!r} is a task or workflow already. Decorate the plain function, once")
         name = getattr(function, "__qualname__", repr(function))
+        if hasattr(type(function), "python_interface"):
+            raise DefinitionError(f"{name} is a task already, or a workflow. Decorate the plain function, once")
         fields = {key: options[key] for key in _METADATA & options.keys()}
         rest = {key: value for key, value in options.items() if key not in fields}
         helpers = rest.pop("cache_helpers", ())
