@@ -113,7 +113,7 @@ class Tracker:
         self._send_in_time()
 
     def reach(self, done: float, total: float | None = None) -> None:
-        """Set what is done, where the worker knows the sum and perhaps only now the total. Less than before: not heard."""
+        """Set what is done, where the worker knows the sum, perhaps only now the total. Less than before: not heard."""
         with self._counting:
             self._done = max(self._done, done)
             self._total = self._total if total is None else total
