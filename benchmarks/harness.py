@@ -37,6 +37,14 @@ ENVIRONMENT = {
 }
 
 
+class Limit(NamedTuple):
+    """One thing that is not to be exceeded, as a scenario's file says it; see `LIMITS`."""
+
+    constant: str
+    shown: Callable[[float], str]
+    is_kept: Callable[[float, Measured, Mapping[str, Measured]], bool]
+
+
 @dataclass(frozen=True)
 class Scenario:
     """One piece of work: whole processes where there are `commands`, else one function of the file per contestant."""
@@ -46,10 +54,14 @@ class Scenario:
     file: Path
     contestants: tuple[str, ...]
     commands: Callable[[Path], Mapping[str, list[str]]] | None
-    target: float | None = None
-    """At most so many times the floor."""
-    target_instructions: int | None = None
-    """At most so many instructions."""
+    targets: Mapping[Limit, float] = field(hash=False)
+
+    def is_missed(self, row: Mapping[str, Measured]) -> bool:
+        """Whether ours failed or is over one of the targets. What was not measured is over none."""
+        ours = row.get("fledge")
+        if ours is None or ours.error:
+            return True
+        return not all(limit.is_kept(most, ours, row) for limit, most in self.targets.items())
 
 
 @dataclass
@@ -81,8 +93,7 @@ def load_scenario(file: Path) -> Scenario:
         file=file,
         contestants=tuple(names),
         commands=commands,
-        target=getattr(module, "TARGET", None),
-        target_instructions=getattr(module, "TARGET_INSTRUCTIONS", None),
+        targets={limit: getattr(module, limit.constant) for limit in LIMITS if hasattr(module, limit.constant)},
     )
 
 
@@ -200,7 +211,7 @@ def count_instructions(measured: Measured, command: list[str], folder: str) -> N
         measured.instructions = instructions(command, folder)
         return
     median = measured.median_s or 0.0
-    more = max(2, min(200, int(0.02 / median))) if median > 0 else 2
+    more = max(1, min(200, int(0.02 / median))) if median > 0 else 2
     few, many = (instructions(with_loops(command, loops), folder) for loops in (1, 1 + more))
     measured.instructions = (many - few) // more
 
@@ -231,9 +242,7 @@ def cells(scenario: Scenario, measured: Mapping[str, Measured]) -> list[str]:
     times = {name: measured[name].median_s if name in measured else None for name in CONTESTANTS}
     shown = ["failed" if name in measured and measured[name].error else seconds(times[name]) for name in CONTESTANTS]
     counts = {name: measured[name].instructions if name in measured else None for name in CONTESTANTS}
-    target = f"{scenario.target:g}x" if scenario.target else ""
-    if scenario.target_instructions:
-        target = f"{scenario.target_instructions / 1e6:.0f} M"
+    target = ", ".join(limit.shown(most) for limit, most in scenario.targets.items())
     ratio = ratio_of(times["fledge"], times["floor"])
     peer = ratio_of(times["flytekit"], times["fledge"])
     counted = (
@@ -256,3 +265,37 @@ def millions(value: int | None) -> str:
     if value is None:
         return "-"
     return f"{value / 1e6:.1f} M" if value >= 1e6 else f"{value / 1e3:.1f} k"
+
+
+# -- targets -----------------------------------------------------------------------------------------------------------
+
+
+def is_within(most: float, ours: Measured, row: Mapping[str, Measured], other: str) -> bool:
+    """At most so many times what the other took: instructions where both are known, for they do not jitter."""
+    theirs = row.get(other, Measured())
+    if ours.instructions and theirs.instructions:
+        return ours.instructions <= most * theirs.instructions
+    return not (ours.median_s and theirs.median_s) or ours.median_s <= most * theirs.median_s
+
+
+def is_little_more(most_s: float, ours: Measured, row: Mapping[str, Measured]) -> bool:
+    """At most so many seconds more than the floor."""
+    floor = row.get("floor", Measured())
+    return not (ours.median_s and floor.median_s) or ours.median_s - floor.median_s <= most_s
+
+
+LIMITS = (
+    Limit("TARGET", lambda most: f"{most:g}x", lambda most, ours, row: is_within(most, ours, row, "floor")),
+    Limit(
+        "TARGET_OF_FLYTEKIT",
+        lambda most: f"{most:g}x flytekit",
+        lambda most, ours, row: is_within(most, ours, row, "flytekit"),
+    ),
+    Limit(
+        "TARGET_INSTRUCTIONS",
+        lambda most: millions(round(most)),
+        lambda most, ours, _: not ours.instructions or ours.instructions <= most,
+    ),
+    Limit("TARGET_S", seconds, lambda most, ours, _: not ours.median_s or ours.median_s <= most),
+    Limit("TARGET_S_MORE", lambda most: f"+{seconds(most)}", is_little_more),
+)

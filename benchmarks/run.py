@@ -15,8 +15,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.harness import (
     CONTESTANTS,
-    Measured,
-    Scenario,
     has_valgrind,
     load_scenario,
     measure,
@@ -50,7 +48,7 @@ def main(arguments: list[str]) -> int:
     failures = [(s.title, name, m.error) for s, row in results.items() for name, m in row.items() if m.error]
     for title, name, error in failures:
         print(f"\n{title}: {name} failed:\n{error}")
-    missed = [scenario.title for scenario, row in results.items() if misses(scenario, row)]
+    missed = [scenario.title for scenario, row in results.items() if scenario.is_missed(row)]
     if missed:
         print(f"\nover their target: {', '.join(missed)}")
     return 1 if failures or (options.check and missed) else 0
@@ -69,20 +67,6 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--json", metavar="FILE", help="write every number")
     parser.add_argument("--check", action="store_true", help="fail when a target is missed")
     return parser.parse_args(arguments)
-
-
-def misses(scenario: Scenario, row: dict[str, Measured]) -> bool:
-    """Whether ours is over the scenario's target; instructions decide where they are known, as they do not jitter."""
-    ours, floor = row.get("fledge"), row.get("floor")
-    if ours is None or ours.error:
-        return True
-    if scenario.target_instructions is not None:
-        return ours.instructions is not None and ours.instructions > scenario.target_instructions
-    if scenario.target is None or floor is None:
-        return False
-    if ours.instructions is not None and floor.instructions:
-        return ours.instructions > scenario.target * floor.instructions
-    return bool(ours.median_s and floor.median_s and ours.median_s > scenario.target * floor.median_s)
 
 
 def say(text: str) -> None:

@@ -12,43 +12,38 @@ def floor() -> Callable[[], object]:
     from flyteidl.core.tasks_pb2 import RuntimeMetadata, TaskTemplate
     from flyteidl.core.types_pb2 import INTEGER
 
-    arguments = ["fledge-execute", "--inputs", "{{.input}}", "--output-prefix", "{{.outputPrefix}}"]
-    arguments += [
-        "--raw-output-data-prefix",
-        "{{.rawOutputDataPrefix}}",
-        "--checkpoint-path",
-        "{{.checkpointOutputPrefix}}",
+    from fledge import __version__
+
+    arguments = [
+        "fledge-execute",
+        *("--inputs", "{{.input}}"),
+        *("--output-prefix", "{{.outputPrefix}}"),
+        *("--raw-output-data-prefix", "{{.rawOutputDataPrefix}}"),
+        *("--checkpoint-path", "{{.checkpointOutputPrefix}}"),
+        *("--prev-checkpoint", "{{.prevCheckpointPrefix}}"),
+        *("--resolver", "fledge.resolver.default_task_resolver"),
+        *("--", "task-module", "benchmarks.tasks.fledge_tasks", "task-name", "add"),
     ]
-    arguments += [
-        "--prev-checkpoint",
-        "{{.prevCheckpointPrefix}}",
-        "--resolver",
-        "fledge.resolver.default_task_resolver",
-    ]
-    arguments += ["--", "task-module", "fledge_tasks", "task-name", "add"]
 
     def work() -> object:
         template = TaskTemplate(type="python-task")
         name = template.id
         name.resource_type = TASK
-        name.project, name.domain, name.name, name.version = "p", "d", "fledge_tasks.add", "v"
-        for variable in ("a", "b"):
-            template.interface.inputs.variables[variable].type.simple = INTEGER
-        template.interface.outputs.variables["o0"].type.simple = INTEGER
-        runtime = template.metadata.runtime
-        runtime.type, runtime.version, runtime.flavor = RuntimeMetadata.FLYTE_SDK, "0.1.0", "python"
-        template.metadata.retries.retries = 0
+        name.project, name.domain, name.name, name.version = "p", "d", "benchmarks.tasks.fledge_tasks.add", "v"
+        inputs, outputs = template.interface.inputs.variables, template.interface.outputs.variables
+        for variables, key in ((inputs, "a"), (inputs, "b"), (outputs, "o0")):
+            variable = variables[key]
+            variable.type.simple, variable.description = INTEGER, key
+        metadata = template.metadata
+        runtime = metadata.runtime
+        runtime.type, runtime.version, runtime.flavor = RuntimeMetadata.FLYTE_SDK, __version__, "python"
+        metadata.retries.SetInParent()
+        metadata.generates_deck.SetInParent()
+        metadata.metadata.SetInParent()
         container = template.container
         container.image = "image:tag"
         container.args.extend(arguments)
         container.resources.SetInParent()
-        for key, value in {
-            "FLYTE_INTERNAL_PROJECT": "p",
-            "FLYTE_INTERNAL_DOMAIN": "d",
-            "FLYTE_INTERNAL_IMAGE": "i",
-        }.items():
-            pair = container.env.add()
-            pair.key, pair.value = key, value
         return template.SerializeToString(deterministic=True)
 
     return work

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fledge import task
+from fledge import task, workflow
 
-__all__ = ["Point", "add", "echo", "moved", "reverse", "scale", "ten"]
+__all__ = ["Point", "add", "echo", "moved", "remembered", "reverse", "scale", "ten", "three"]
 
 
 @dataclass
@@ -44,3 +44,13 @@ def reverse(numbers: list[int]) -> list[int]:
 @task
 def scale(weights: dict[str, float]) -> dict[str, float]:
     return weights
+
+
+@task(cache=True, cache_version="1")
+def remembered(text: str) -> str:
+    return text
+
+
+@workflow
+def three(x: int) -> int:
+    return add(a=add(a=add(a=x, b=1), b=1), b=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import load_scenario, measure, table
+from benchmarks.harness import load_module, load_scenario, measure, table
 from tests.repo.repository import ROOT
 
 SCENARIOS = sorted((ROOT / "benchmarks/scenarios").glob("*.py"))
@@ -54,4 +54,15 @@ def test_a_failing_contestant_is_named_and_the_others_are_measured(
 def test_a_scenario_has_a_floor_ours_and_a_target(file: Path) -> None:
     scenario = load_scenario(file)
     assert {"floor", "fledge"} <= set(scenario.contestants)
-    assert scenario.target or scenario.target_instructions
+    assert scenario.targets
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in SCENARIOS if "\ndef flytekit" in file.read_text()], ids=lambda file: file.stem
+)
+def test_a_floor_gives_what_ours_gives(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A floor that does less work than ours would flatter nobody but its author."""
+    monkeypatch.chdir(tmp_path)
+    module = load_module(file)
+    floor, ours = module.floor()(), module.fledge()()
+    assert getattr(ours, "__dict__", ours) == getattr(floor, "__dict__", floor)  # each has a dataclass of its own
