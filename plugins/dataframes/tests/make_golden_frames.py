@@ -34,7 +34,7 @@ ALL = pa.table(
         "m": [{"x": 1, "y": "p"}, None, {"x": 2, "y": "q"}],
     }
 )
-
+TEXTS = pd.DataFrame({"a": ["007", None, 'say "x",\ny'], "b": [1.5, None, -0.0], "c": [True, False, True]})
 
 Inner = make_dataclass("Inner", [("x", int), ("y", str)])  # flytekit cannot read annotations that are strings
 
@@ -48,13 +48,15 @@ def frame_types(kwtypes: Any, dataset: Any) -> dict[str, Any]:  # Any: whichever
         "table columns": Annotated[pa.Table, kwtypes(a=int, b=str)],
         "table columns and format": Annotated[pa.Table, kwtypes(a=int), "parquet"],
         "table format": Annotated[pa.Table, "parquet"],
-        "table unknown format": Annotated[pa.Table, "feather"],
         "table schema": Annotated[pa.Table, SCHEMA],
         "table columns and schema": Annotated[pa.Table, kwtypes(a=int), SCHEMA],
         "pandas columns": Annotated[pd.DataFrame, kwtypes(a=int, b=str)],
         "pandas schema": Annotated[pd.DataFrame, SCHEMA],
         "dataset columns": Annotated[dataset, kwtypes(a=int)],
         "dataset format": Annotated[dataset, "parquet"],
+        "dataset csv": Annotated[dataset, "csv"],
+        "dataset csv columns": Annotated[dataset, kwtypes(a=int), "csv"],
+        "dataset unknown format": Annotated[dataset, "feather"],
         "every kind": Annotated[
             dataset,
             kwtypes(
@@ -97,11 +99,13 @@ def values(dataset: Any) -> dict[str, tuple[str, Any]]:  # Any: whichever librar
         "table columns": ("table columns", TABLE),
         "table columns and format": ("table columns and format", TABLE),
         "table schema": ("table schema", TABLE),
-        "table unknown format": ("table unknown format", TABLE),
         "pandas": ("pandas", frame),
         "pandas columns": ("pandas columns", frame),
         "dataset of table": ("dataset", dataset(dataframe=TABLE)),
         "dataset of pandas": ("dataset columns", dataset(dataframe=frame)),
+        "dataset of pandas as csv": ("dataset csv", dataset(dataframe=frame)),
+        "dataset of pandas as csv, declared": ("dataset csv columns", dataset(dataframe=frame)),
+        "dataset of uri of unknown format": ("dataset unknown format", dataset(uri="s3://bucket/key")),
         "dataset of uri": ("dataset", dataset(uri="s3://bucket/key", file_format="parquet")),
         "dataset of uri without format": ("dataset", dataset(uri="s3://bucket/key")),
         "dataset of uri, declared": ("dataset columns", dataset(uri="s3://bucket/key")),
@@ -136,8 +140,12 @@ def main() -> None:
         name: TypeEngine.to_literal(context, value, known[kind], types[kind]).to_flyte_idl()
         for name, (kind, value) in values(StructuredDataset).items()
     }
-    for name, value in (("arrow", ALL), ("pandas", pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=["p", "q"]))):
-        kind = type(value)
+    labelled = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=["p", "q"])
+    for name, kind, value in (
+        ("arrow", pa.Table, ALL),
+        ("pandas", pd.DataFrame, labelled),
+        ("csv", known["dataset csv"], StructuredDataset(dataframe=TEXTS)),
+    ):
         written = TypeEngine.to_literal(context, value, kind, TypeEngine.to_literal_type(kind))
         shutil.rmtree(GOLDEN / f"flytekit_{name}", ignore_errors=True)
         shutil.copytree(written.scalar.structured_dataset.uri, GOLDEN / f"flytekit_{name}")

@@ -6,7 +6,7 @@ import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -70,6 +70,18 @@ def test_an_arrow_table_that_flytekit_wrote_is_read_back_equal(registry: TypeReg
 def test_a_pandas_frame_that_flytekit_wrote_keeps_its_row_labels(registry: TypeRegistry) -> None:
     read: Any = registry.converter(pd.DataFrame).to_python(_flytekits("pandas"), StorageRouter())
     pd.testing.assert_frame_equal(read, pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=["p", "q"]))
+
+
+def test_a_csv_file_that_flytekit_wrote_is_read(registry: TypeRegistry) -> None:
+    literal = _flytekits("csv")
+    literal.scalar.structured_dataset.metadata.structured_dataset_type.format = "csv"
+    annotation = Annotated[pa.Table, kwtypes(a=str, b=float, c=bool)]
+    read: Any = registry.converter(annotation).to_python(literal, StorageRouter())
+    assert read.to_pydict() == {
+        "a": ["007", None, 'say "x",\ny'],
+        "b": [1.5, None, -0.0],
+        "c": [True, False, True],
+    }
 
 
 def test_a_schema_literal_of_old_versions_is_read(registry: TypeRegistry) -> None:

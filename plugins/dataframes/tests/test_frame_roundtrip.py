@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
@@ -275,18 +274,6 @@ def test_an_object_that_only_speaks_arrow_is_taken() -> None:
 def test_a_table_without_columns_or_rows_survives() -> None:
     empty = pa.table({})
     assert _trip(empty, pa.Table, pa.Table, StorageRouter()).equals(empty)
-
-
-def test_a_partitioned_folder_is_read_with_its_folders_as_columns(tmp_path: Path) -> None:
-    import pyarrow.dataset as ds
-
-    table = pa.table({"month": pa.array([1, 1, 2], pa.int32()), "delay": [0.5, 1.5, 2.5]})
-    part = ds.partitioning(pa.schema([("month", pa.int32())]), flavor="hive")
-    ds.write_dataset(table, tmp_path / "flights", format="parquet", partitioning=part)
-    literal = idl.literals.Literal()
-    literal.scalar.structured_dataset.uri = str(tmp_path / "flights")
-    read = _read(literal, Annotated[pa.Table, kwtypes(month=int, delay=float)], StorageRouter())
-    assert read.sort_by("delay").equals(table)
 
 
 def test_times_of_day_survive_pandas() -> None:

@@ -18,7 +18,7 @@ from fledge.errors import LiveValueError, StorageError, TypeConversionError
 from fledge.storage import LIVE_SCHEME, LiveStore, LocalStorage, StorageRouter
 from fledge.types.base import TypeRegistry
 from fledge_dataframes import ColumnError
-from fledge_dataframes.parquet import write_parquet
+from fledge_dataframes.writing import write_folder
 
 TABLE = pa.table({"month": [1, 2, 2], "delay": [0.5, None, 2.5]})
 seen: list[object] = []
@@ -156,12 +156,19 @@ def test_broken_files_are_named(annotation: type, tmp_path: Path, registry: Type
         with pytest.raises(StorageError, match=f"^{uri}: {reason}") as caught:
             converter.to_python(_literal(uri), StorageRouter())
         assert caught.value.uri == uri
-    with pytest.raises(StorageError, match="is stored as csv"):
-        converter.to_python(_literal(str(tmp_path / "text"), "csv"), StorageRouter())
+    with pytest.raises(StorageError, match="is stored as feather; parquet and csv are read"):
+        converter.to_python(_literal(str(tmp_path / "text"), "feather"), StorageRouter())
+    for name, reason in {
+        "nothing": "cannot be read as csv: Empty CSV file",
+        "folder": "holds no csv file",
+        "gone": "does not exist",
+    }.items():
+        with pytest.raises(StorageError, match=f"^{tmp_path / name}: {reason}"):
+            converter.to_python(_literal(str(tmp_path / name), "csv"), StorageRouter())
 
 
 def test_a_cut_off_file_is_named(tmp_path: Path, registry: TypeRegistry) -> None:
-    write_parquet(pa.table({"a": list(range(10_000))}), str(tmp_path / "t"))
+    write_folder(pa.table({"a": list(range(10_000))}), str(tmp_path / "t"))
     file = tmp_path / "t" / "00000"
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(StorageError, match="cannot be read as parquet"):

@@ -1,6 +1,7 @@
 """Frames of pyarrow, pandas, polars and whatever speaks Arrow as values of fledge tasks.
 
-`to_arrow(frame)` gives any of them as a table; the rest happens through the hooks. Importing this loads no library.
+`to_arrow(frame)` gives any of them as a table, `Annotated[pa.Table, PartitionedBy("month")]` is written as folders; the
+rest happens through the hooks. Importing this loads no library.
 """
 
 from __future__ import annotations
@@ -11,10 +12,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fledge_dataframes.errors import ColumnError
     from fledge_dataframes.libraries import to_arrow
+    from fledge_dataframes.partitioning import PartitionedBy
 
-__all__ = ["ColumnError", "to_arrow"]
+__all__ = ["ColumnError", "PartitionedBy", "to_arrow"]
 
-_HOMES = {"ColumnError": "fledge_dataframes.errors", "to_arrow": "fledge_dataframes.libraries"}
+_HOMES = {
+    "ColumnError": "fledge_dataframes.errors",
+    "PartitionedBy": "fledge_dataframes.partitioning",
+    "to_arrow": "fledge_dataframes.libraries",
+}
 
 
 def __getattr__(name: str) -> object:

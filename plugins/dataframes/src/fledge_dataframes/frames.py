@@ -1,4 +1,4 @@
-"""Where a frame is: alive in this run, in parquet files, or on its way between the two.
+"""Where a frame is: alive in this run, in files, or on its way between the two.
 
 Flows in: a frame of any library, or the URI of one. Flows out: the URI of one, or a table with the columns that were
 asked for. Inside a local run a frame stays the object it is; it is written only when it leaves the process.
@@ -7,18 +7,18 @@ asked for. Inside a local run a frame stays the object it is; it is written only
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from fledge import idl
 from fledge.errors import LiveValueError, StorageError
 from fledge.storage import LIVE_SCHEME, scheme_of
 from fledge.types.mismatch import Mismatch
-from fledge_dataframes.columns import Declared, refuse_unstorable
-from fledge_dataframes.errors import ColumnMismatch
+from fledge_dataframes.columns import PARQUET, Declared
+from fledge_dataframes.csv_files import CsvFolder
 from fledge_dataframes.hashing import content_hash
 from fledge_dataframes.libraries import (
     BY_PUBLIC_NAME,
@@ -30,8 +30,10 @@ from fledge_dataframes.libraries import (
     refuse_doubles,
     to_arrow,
 )
-from fledge_dataframes.parquet import ParquetFolder, write_parquet
+from fledge_dataframes.parquet import ParquetFolder
+from fledge_dataframes.pruning import choose, pruned_schema, tree_of_names
 from fledge_dataframes.ranges import RangeStorage, file_system
+from fledge_dataframes.writing import store, write_folder
 
 if TYPE_CHECKING:
     from fledge.idl import literals
@@ -56,9 +58,6 @@ class _LiveFrame:
             self._table = self.library.to_arrow(self._frame)
         return self._table
 
-    def write(self, path: str) -> None:
-        write_parquet(self.table(), path)
-
 
 def write_frame(value: Frame, cls: type, declared: Declared, storage: StorageRouter, uri: str = "") -> str:
     """Keep a frame alive, or write it: to `uri` when one is given, else where there is no live store. Returns its URI.
@@ -72,23 +71,27 @@ def write_frame(value: Frame, cls: type, declared: Declared, storage: StorageRou
         raise Mismatch(cls, value, "frames of pyarrow, pandas, polars and what else has __arrow_c_stream__ fit")
     live = None if uri else storage.live
     if live is None and _is_reader(value):
-        return _store(_checked_stream(value, declared), storage, uri)
+        return _store(_checked_stream(value, declared), storage, uri, declared)
     library = library_of(type(value))
     table = None
-    if library is None or not (declared.is_plain and library.is_sound(value)):
+    if library is None or not (declared.takes_all and library.is_sound(value)):
         table = declared.fit(to_arrow(value))
-        refuse_unstorable(table.schema, table.num_rows)
+        declared.refuse_unstorable(table.schema, table.num_rows)
     if live is None:
-        return _store(to_arrow(value) if table is None else table, storage, uri)
+        return _store(to_arrow(value) if table is None else table, storage, uri, declared)
     if library is None or library is TABLE or not library.keeps:
         kept = _LiveFrame(table, TABLE, table)
     else:
         kept = _LiveFrame(library.snapshot(value), library, table)
-    return live.put(kept, _write_live, _hash_live)
+    return live.put(kept, partial(_write_live, declared), _hash_live)
 
 
-def _write_live(kept: Any, path: str) -> None:  # Any: the live store holds values of any kind
-    kept.write(path)
+def _store(data: pa.Table | pa.RecordBatchReader, storage: StorageRouter, uri: str, declared: Declared) -> str:
+    return store(data, storage, uri, declared.format or PARQUET, declared.partitions)
+
+
+def _write_live(declared: Declared, kept: Any, path: str) -> None:  # Any: the live store holds values of any kind
+    write_folder(kept.table(), path, declared.format or PARQUET, declared.partitions)
 
 
 def _hash_live(kept: Any) -> str:  # Any: as above
@@ -104,31 +107,57 @@ def read_frame(
 
     Raises:
         ColumnMismatch: A declared column is missing or of another type.
-        StorageError: There is nothing, or no parquet.
+        StorageError: There is nothing, or nothing of the dataset's format; a format that is not read.
         LiveValueError: The frame lived in a run that has ended.
     """
     wanted, kind, uri = BY_PUBLIC_NAME[class_name], dataset.metadata.structured_dataset_type, dataset.uri
     stored = [column.name for column in kind.columns] if declared.is_plain else []
     if scheme_of(uri) == LIVE_SCHEME:
         return _read_live(uri, wanted, declared, stored, storage)
-    format_ = kind.format
-    if format_ not in ("", "parquet"):
-        raise StorageError(uri, f"is stored as {format_}; only parquet is read. Write it as parquet")
-    folder = _open_folder(uri, storage)
-    names = _names(declared, stored, folder.schema, wanted)
+    if kind.format == "csv":
+        types = {**_simple_types(kind.columns if stored else ()), **declared.types()}
+        return _read_csv(CsvFolder(storage.local_path(uri), uri), wanted, declared, stored, types)
+    if kind.format not in ("", PARQUET):
+        raise StorageError(uri, f"is stored as {kind.format}; parquet and csv are read. Write it as one of them")
+    folder = _open_folder(uri, storage, declared.types())
+    schema = _wanted_schema(declared, stored, folder.schema, wanted)
     if wanted.is_stream:
-        return _fit_stream(folder.stream(names), declared)
-    return wanted.from_arrow(declared.fit(folder.read(names)))
+        return _fit_stream(folder.stream(schema), declared)
+    return wanted.from_arrow(declared.fit(folder.read(schema)))
 
 
-def _open_folder(uri: str, storage: StorageRouter) -> ParquetFolder:
+def _read_csv(
+    folder: CsvFolder, wanted: Library, declared: Declared, stored: Sequence[str], types: dict[str, pa.DataType]
+) -> Frame:
+    if wanted.is_stream:
+        reader = folder.stream(types)
+        schema = _wanted_schema(declared, stored, reader.schema, wanted)
+        chosen = (batch for found in reader for batch in choose(pa.Table.from_batches([found]), schema).to_batches())
+        return _fit_stream(pa.RecordBatchReader.from_batches(schema, chosen), declared)
+    table = folder.read(types)
+    return wanted.from_arrow(declared.fit(choose(table, _wanted_schema(declared, stored, table.schema, wanted))))
+
+
+def _simple_types(columns: Iterable[Any]) -> dict[str, pa.DataType]:  # Any: columns of the message
+    """What the writer said of columns, for text, which says nothing itself."""
+    simple = idl.types.SimpleType
+    known = {
+        simple.INTEGER: pa.int64(),
+        simple.FLOAT: pa.float64(),
+        simple.STRING: pa.string(),
+        simple.BOOLEAN: pa.bool_(),
+    }
+    return {column.name: known[column.literal_type.simple] for column in columns if column.literal_type.simple in known}
+
+
+def _open_folder(uri: str, storage: StorageRouter, types: dict[str, pa.DataType]) -> ParquetFolder:
     """By ranges where the storage has them; otherwise a copy on this machine."""
     if scheme_of(uri) not in ("", "file"):
         remote = storage.for_uri(uri)
         if isinstance(remote, RangeStorage):
             files, path = file_system(remote, uri)
-            return ParquetFolder(path, uri, files)
-    return ParquetFolder(storage.local_path(uri), uri)
+            return ParquetFolder(path, uri, files, types)
+    return ParquetFolder(storage.local_path(uri), uri, types=types)
 
 
 def _read_live(uri: str, wanted: Library, declared: Declared, stored: Sequence[str], storage: StorageRouter) -> Frame:
@@ -140,18 +169,17 @@ def _read_live(uri: str, wanted: Library, declared: Declared, stored: Sequence[s
     if kept.library is wanted and declared.is_plain and not stored:
         return kept.frame()
     table = kept.table()
-    names = _names(declared, stored, table.schema, wanted)
-    return wanted.from_arrow(declared.fit(table if names == table.column_names else table.select(names)))
+    return wanted.from_arrow(declared.fit(choose(table, _wanted_schema(declared, stored, table.schema, wanted))))
 
 
-def _names(declared: Declared, stored: Sequence[str], found: pa.Schema, wanted: Library) -> list[str]:
-    names = declared.names(found)
+def _wanted_schema(declared: Declared, stored: Sequence[str], found: pa.Schema, wanted: Library) -> pa.Schema:
+    schema = declared.wanted(found)
     if stored:
-        names = [name if name in found.names else name.partition(".")[0] for name in stored]
-        for name in names:
-            if name not in found.names:
-                raise ColumnMismatch(name, "what its writer declared", "no such column")
-    return list(dict.fromkeys([*names, *_index_of(found, wanted)]))
+        schema = pruned_schema(tree_of_names(stored, found), found)
+    for name in _index_of(found, wanted):
+        if name not in schema.names:
+            schema = schema.append(found.field(name))
+    return schema
 
 
 def _index_of(schema: pa.Schema, wanted: Library) -> list[str]:
@@ -170,7 +198,7 @@ def _is_reader(value: Frame) -> bool:
 
 def _checked_stream(reader: pa.RecordBatchReader, declared: Declared) -> pa.RecordBatchReader:
     refuse_doubles(reader.schema.names)
-    refuse_unstorable(reader.schema, 0)
+    declared.refuse_unstorable(reader.schema, 0)
     return _fit_stream(reader, declared)
 
 
@@ -181,15 +209,3 @@ def _fit_stream(reader: pa.RecordBatchReader, declared: Declared) -> pa.RecordBa
     schema = declared.fit(reader.schema.empty_table()).schema
     batches = (batch for found in reader for batch in declared.fit(pa.Table.from_batches([found])).to_batches())
     return pa.RecordBatchReader.from_batches(schema, batches)
-
-
-def _store(data: pa.Table | pa.RecordBatchReader, storage: StorageRouter, uri: str) -> str:
-    uri = uri or storage.new_uri()
-    if scheme_of(uri) in ("", "file"):
-        write_parquet(data, storage.local_path(uri))
-        return uri
-    with tempfile.TemporaryDirectory(prefix="fledge-") as folder:
-        path = os.path.join(folder, "data")
-        write_parquet(data, path)
-        storage.put(path, uri)
-    return uri

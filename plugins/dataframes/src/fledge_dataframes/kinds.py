@@ -20,6 +20,7 @@ from fledge_dataframes.libraries import qualified_name
 
 if TYPE_CHECKING:
     from fledge.idl import types as messages
+    from fledge_dataframes.pruning import Tree
 
 __all__ = [
     "Kind",
@@ -31,6 +32,7 @@ __all__ = [
     "resolve",
     "same_meaning",
     "set_literal_type",
+    "tree_of",
 ]
 
 Kind = Any  # Any: a column's type is a class, a generic alias (list[int]) or a mapping (a struct's columns)
@@ -89,6 +91,11 @@ def flat(columns: Mapping[str, Kind], prefix: str) -> list[tuple[str, Kind]]:
     for name, kind in columns.items():
         pairs += flat(columns_of(kind), f"{prefix}{name}.") if _is_struct(kind) else [(f"{prefix}{name}", kind)]
     return pairs
+
+
+def tree_of(kind: Kind) -> Tree | None:
+    """The fields that a struct is declared with, at every depth; None for what is no struct: all of it."""
+    return {name: tree_of(inner) for name, inner in columns_of(kind).items()} if _is_struct(kind) else None
 
 
 def _container(kind: Kind) -> tuple[str, Kind] | None:

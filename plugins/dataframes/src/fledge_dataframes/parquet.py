@@ -1,17 +1,16 @@
-"""Tables in a local folder of parquet files: written whole or not at all, read by the columns that are asked for.
+"""Parquet files and folders of them: read by the columns, and the fields of structs, that are asked for.
 
-Frames go out as one file `00000` in a folder, the layout of the incumbent. Read is any parquet file, or any folder of
-them, with `name=value` folders as partition columns.
+In: where they lie, as a path of this machine or of a file system over a storage. Out: tables, or batches, with the
+Arrow types they had before they were written. `name=value` folders are columns.
 """
 
 from __future__ import annotations
 
 import base64
 import os
-import shutil
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -19,43 +18,12 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from fledge.errors import StorageError
+from fledge_dataframes.pruning import choose, is_pruned, leaves
+from fledge_dataframes.writing import WHOLE_SCHEMA
 
-__all__ = ["FILE_NAME", "ParquetFolder", "write_parquet"]
+__all__ = ["ParquetFolder"]
 
-FILE_NAME = "00000"
 _ARROW_SCHEMA = b"ARROW:schema"
-
-
-def write_parquet(data: pa.Table | pa.RecordBatchReader, path: str) -> None:
-    """Write a table, or a reader batch by batch, as the folder `path`, which appears only when it is complete.
-
-    Raises:
-        StorageError: The disk refuses.
-        pyarrow.ArrowException: The data hold a type that parquet has no place for.
-    """
-    with _appearing(path) as folder:
-        file = os.path.join(folder, FILE_NAME)
-        if isinstance(data, pa.Table):
-            pq.write_table(data, file)
-        else:
-            with pq.ParquetWriter(file, data.schema) as writer:
-                for batch in data:
-                    writer.write_batch(batch)
-
-
-@contextmanager
-def _appearing(path: str) -> Iterator[str]:
-    """A folder beside `path`, renamed to `path` at the end and removed after a failure."""
-    parent, name = os.path.split(os.path.abspath(path))
-    partial = os.path.join(parent, f".{name}.{uuid.uuid4().hex}.partial")
-    try:
-        os.makedirs(partial)
-        yield partial
-        os.replace(partial, path)
-    except OSError as exc:
-        raise StorageError(path, f"cannot be written: {exc.strerror or exc}") from exc
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 class ParquetFolder:
@@ -65,56 +33,97 @@ class ParquetFolder:
         path: Where it lies: on this machine, or in `files`.
         uri: How errors call it.
         files: The file system of the path; None: this machine's.
+        types: Of columns that are folders, for which nothing else says their type.
 
     Raises:
         StorageError: Nothing is there, or it is not parquet.
     """
 
-    def __init__(self, path: str, uri: str, files: pafs.FileSystem | None = None) -> None:
+    def __init__(
+        self, path: str, uri: str, files: pafs.FileSystem | None = None, types: Mapping[str, pa.DataType] | None = None
+    ) -> None:
         self.uri = uri
         with self._named():
-            self._dataset: ds.FileSystemDataset = ds.dataset(
-                path, filesystem=files, format="parquet", partitioning="hive"
-            )
+            self._dataset: ds.FileSystemDataset = ds.dataset(path, filesystem=files, format="parquet")
         if not self._dataset.files:
             raise StorageError(uri, "holds no parquet file")
         with self._named():
-            self.schema: pa.Schema = self._written_schema()
+            self.schema: pa.Schema = self._written_schema(
+                path if files is not None else os.path.abspath(path), types or {}
+            )
 
-    def read(self, columns: Sequence[str]) -> pa.Table:
-        """These columns, in this order, with the Arrow types they had before they were written."""
+    def read(self, wanted: pa.Schema) -> pa.Table:
+        """These columns, in this order; `wanted` is `schema`, or made of it by leaving out columns and fields."""
         with self._named():
-            table = self._dataset.to_table(columns=self._projection(columns))
-        return _cast(table, self._schema_of(columns))
+            if is_pruned(wanted, self.schema):
+                table = pa.Table.from_batches(self._pruned_batches(wanted), wanted)
+            else:
+                table = self._dataset.to_table(columns=self._projection(wanted))
+            return _cast(table, wanted)
 
-    def stream(self, columns: Sequence[str]) -> pa.RecordBatchReader:
+    def stream(self, wanted: pa.Schema) -> pa.RecordBatchReader:
         """The same, batch by batch: a table larger than memory passes through."""
-        schema = self._schema_of(columns)
-        batches = self._dataset.to_batches(columns=self._projection(columns))
 
-        def restored() -> Iterator[pa.RecordBatch]:
+        def batches() -> Iterator[pa.RecordBatch]:
             with self._named():
-                for batch in batches:
-                    yield from _cast(pa.Table.from_batches([batch]), schema).to_batches()
+                if is_pruned(wanted, self.schema):
+                    yield from self._pruned_batches(wanted)
+                    return
+                for batch in self._dataset.to_batches(columns=self._projection(wanted)):
+                    yield from _cast(pa.Table.from_batches([batch]), wanted).to_batches()
 
-        return pa.RecordBatchReader.from_batches(schema, restored())
+        return pa.RecordBatchReader.from_batches(wanted, batches())
 
-    def _schema_of(self, columns: Sequence[str]) -> pa.Schema:
-        return pa.schema([self.schema.field(name) for name in columns], metadata=self.schema.metadata)
-
-    def _projection(self, columns: Sequence[str]) -> dict[str, ds.Expression]:
+    def _projection(self, wanted: pa.Schema) -> dict[str, ds.Expression]:
         """By field, not by name: a name with a dot in it would be taken for a path into a struct."""
-        return {name: ds.field(name) for name in columns}
+        return {name: ds.field(name) for name in wanted.names}
 
-    def _written_schema(self) -> pa.Schema:
-        """Types as they were before parquet, which has no seconds and no date64."""
+    def _pruned_batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """File by file: only so the fields of a struct that nobody wants stay unread."""
+        paths = leaves(wanted, self.schema)
+        for part in self._dataset.get_fragments():
+            folders = ds.get_partition_keys(part.partition_expression)
+            with pq.ParquetFile(part.path, filesystem=part.filesystem, metadata=part.metadata) as file:
+                for batch in file.iter_batches(columns=paths):
+                    table = pa.Table.from_batches([batch])
+                    for field in wanted:
+                        if field.name not in table.column_names:  # a folder's, or one that this file has not
+                            value = pa.scalar(folders.get(field.name), field.type)
+                            table = table.append_column(field, pa.repeat(value, table.num_rows))
+                    yield from _cast(choose(table, wanted), wanted).to_batches()
+
+    def _written_schema(self, path: str, types: Mapping[str, pa.DataType]) -> pa.Schema:
+        """Types as they were before parquet, which has no seconds and no date64, and before columns became folders."""
+        metadata = next(self._dataset.get_fragments()).metadata.metadata or {}
+        written = {field.name: field for field in _schema_in(metadata, _ARROW_SCHEMA) or ()}
+        whole = _schema_in(metadata, WHOLE_SCHEMA)
+        folders = _folders(self._dataset.files, path)
+        if folders:
+            known = types if whole is None else dict(zip(whole.names, whole.types, strict=True))
+            self._read_folders(path, {name: known.get(name) for name in folders})
         found = self._dataset.schema
-        stored = (next(self._dataset.get_fragments()).metadata.metadata or {}).get(_ARROW_SCHEMA)
-        if stored is None:
-            return found
-        written = {field.name: field for field in pa.ipc.read_schema(pa.py_buffer(base64.b64decode(stored)))}
-        fields = [written[field.name] if _is_restorable(written.get(field.name)) else field for field in found]
-        return pa.schema(fields, metadata=found.metadata)
+        names = whole.names if whole is not None and set(whole.names) == set(found.names) else found.names
+        fields = [found.field(name) for name in names]
+        fields = [written[one.name] if _is_restorable(written.get(one.name)) else one for one in fields]
+        return pa.schema(fields, metadata=found.metadata if whole is None else whole.metadata)
+
+    def _read_folders(self, path: str, types: dict[str, pa.DataType | None]) -> None:
+        """Take names of folders as values. They are texts: `01` is read as a number unless a type says otherwise."""
+        if None in types.values():
+            guessed = self._with_folders(path, ds.HivePartitioning.discover(), None).partitioning.schema
+            types = {name: kind or guessed.field(name).type for name, kind in types.items()}
+        folders = pa.schema(types.items())
+        found = self._dataset.schema
+        fields = [field for field in found if field.name not in types]
+        schema = pa.schema([*fields, *folders], metadata=found.metadata)
+        self._dataset = self._with_folders(path, ds.partitioning(folders, flavor="hive"), schema)
+
+    def _with_folders(
+        self, path: str, partitioning: ds.Partitioning | ds.PartitioningFactory, schema: pa.Schema | None
+    ) -> ds.FileSystemDataset:
+        found = self._dataset
+        options = ds.FileSystemFactoryOptions(path, partitioning)
+        return ds.FileSystemDatasetFactory(found.filesystem, found.files, found.format, options).finish(schema)
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -126,6 +135,17 @@ class ParquetFolder:
             raise StorageError(self.uri, "does not exist: it has vanished or was never written") from exc
         except (OSError, pa.ArrowException) as exc:
             raise StorageError(self.uri, f"cannot be read as parquet: {exc}") from exc
+
+
+def _folders(files: Sequence[str], path: str) -> list[str]:
+    """The names in `name=value` folders below the path."""
+    below = (file.removeprefix(path).split("/")[:-1] for file in files)
+    return list(dict.fromkeys(unquote(part.partition("=")[0]) for parts in below for part in parts if "=" in part))
+
+
+def _schema_in(metadata: Mapping[bytes, bytes], key: bytes) -> pa.Schema | None:
+    stored = metadata.get(key)
+    return None if stored is None else pa.ipc.read_schema(pa.py_buffer(base64.b64decode(stored)))
 
 
 def _is_restorable(written: pa.Field | None) -> bool:

@@ -7,6 +7,7 @@ needs pyarrow is loaded when an annotation is read or a frame converted.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from fledge import idl
@@ -37,7 +38,7 @@ FRAME_CLASSES = (
     "polars.LazyFrame",
 )
 _TAG = "StructuredDataset Transformer"  # the incumbent's, which shows in unions
-_PARQUET = "parquet"
+_PARQUET = "parquet"  # of old tables, and of those of which nothing is said
 _MESSAGE = "structured_dataset"  # key in a handle's metadata: the message it was made from
 
 
@@ -61,10 +62,10 @@ class _DatasetLike(TypeTransformer[Value]):
 
     def refusal(self, python_type: Annotation) -> str:
         try:
-            _declared(python_type)
+            said = _declared(python_type)
         except DefinitionError as exc:
             return str(exc)
-        return ""
+        return "" if issubclass(unwrap(python_type)[0], StructuredDataset) else _unwritten(said)
 
     def compile(self, python_type: Annotation, registry: TypeRegistry) -> Converter:
         cls, declared, plain = unwrap(python_type)[0], _declared(python_type), self.plain_form(python_type, registry)
@@ -117,7 +118,7 @@ class FrameTransformer(_DatasetLike):
     def write(self, value: Value, cls: type, declared: Declared, storage: StorageRouter) -> literals.StructuredDataset:
         if isinstance(value, StructuredDataset):
             return _write_handle(value, declared, storage)
-        return _message(_write_frame(value, cls, declared, storage, ""), declared, _PARQUET)
+        return _message(_write_frame(value, cls, declared, storage, ""), declared, declared.format or _PARQUET)
 
     def read(
         self,
@@ -180,6 +181,15 @@ def _declared(python_type: Annotation) -> Declared:
     return declared(unwrap(python_type)[1])
 
 
+def _unwritten(declared: Declared) -> str:
+    """Why frames are not written in the declared format; empty when they are. A handle may still pass on a URI."""
+    from fledge_dataframes.columns import WRITTEN_FORMATS  # noqa: PLC0415 - loads pyarrow
+
+    if declared.format in ("", *WRITTEN_FORMATS):
+        return ""
+    return f"Frames are written and read as {' and '.join(WRITTEN_FORMATS)}, not as {declared.format!r}"
+
+
 def _message(uri: str, declared: Declared, format_: str) -> literals.StructuredDataset:
     dataset = idl.literals.StructuredDataset(uri=uri)
     dataset.metadata.structured_dataset_type.CopyFrom(declared.to_message())
@@ -204,8 +214,12 @@ def _dataset_in(literal: literals.Literal) -> literals.StructuredDataset | None:
 def _write_handle(handle: StructuredDataset, declared: Declared, storage: StorageRouter) -> literals.StructuredDataset:
     """A handle that came from a task goes on as it came; a frame is written, to `uri` if given; a URI is passed on."""
     if handle.dataframe is not None:
-        uri = _write_frame(handle.dataframe, type(handle.dataframe), declared, storage, handle.uri or "")
-        return _message(uri, declared, _PARQUET)
+        said = replace(declared, format=declared.format or handle.file_format or _PARQUET)
+        refused = _unwritten(said)
+        if refused:
+            raise Mismatch("a format that can be written", handle, refused)
+        uri = _write_frame(handle.dataframe, type(handle.dataframe), said, storage, handle.uri or "")
+        return _message(uri, said, said.format)
     came: literals.StructuredDataset | None = (handle.metadata or {}).get(_MESSAGE)
     if came is not None and came.uri == handle.uri:
         return came
