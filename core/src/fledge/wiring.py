@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from fledge.context import FlyteContext, FlyteContextManager
+from fledge.context import FlyteContext
 from fledge.hooks.manager import PluginManager
 from fledge.local_config import LocalConfig
 from fledge.storage import StorageRouter
 from fledge.types import builtin_registry
-from fledge.types.files import use_storage
 
 __all__ = ["default_context"]
 
@@ -20,7 +19,6 @@ def default_context(config: LocalConfig | None = None, *, discover: bool = True)
         discover: False: no installed plugins; for tests.
     """
     told = LocalConfig.from_env() if config is None else config
-    use_storage(lambda: FlyteContextManager.current_context().storage)
     registry = builtin_registry()
     plugins = PluginManager(registry, disable=told.disabled_plugins, discover=discover, trace=told.trace_hooks)
     storage = StorageRouter(factories=plugins.storages, load=plugins.load)

@@ -111,6 +111,17 @@ def test_a_dataset_inside_a_dataclass_is_written() -> None:
     assert read_report(report=made) == 3
 
 
+def test_a_handle_made_by_hand_is_opened_without_a_task(tmp_path: Path) -> None:
+    write_folder(TABLE, str(tmp_path / "kept"))
+    code = (
+        "import sys, pandas as pd, pyarrow as pa; from fledge import StructuredDataset\n"
+        "frame = StructuredDataset(uri=sys.argv[1]).open(pd.DataFrame).all()\n"
+        "print(StructuredDataset(dataframe=frame, uri='/never/written').open(pa.Table).all().column_names)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, tmp_path / "kept"], capture_output=True, text=True, check=True)
+    assert ran.stdout == "['month', 'delay']\n"
+
+
 def test_the_hook_module_imports_no_frame_library() -> None:
     code = "import sys, fledge_dataframes.hooks; print({'pyarrow', 'pandas', 'polars', 'numpy'} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

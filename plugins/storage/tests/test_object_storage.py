@@ -309,6 +309,14 @@ def test_the_router_hands_every_scheme_to_the_plugin() -> None:
     assert router.read(uri) == b"1"
 
 
+def test_a_handle_made_by_hand_finds_the_plugin_in_a_fresh_process() -> None:
+    code = (
+        "from fledge import FlyteFile\nfile = FlyteFile('memory://a/b')\n"
+        "with file.open('w') as stream:\n    stream.write('hello')\nprint(open(file).read())"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "hello\n"
+
+
 def test_the_hook_module_does_not_import_obstore() -> None:
     code = "import sys, fledge_storage.hooks; print('obstore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

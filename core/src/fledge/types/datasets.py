@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from fledge.errors import DefinitionError
+from fledge.storage import LiveStore
+from fledge.types.current import context_of_caller
 
 __all__ = ["StructuredDataset"]
 
@@ -48,14 +49,21 @@ class StructuredDataset:
         return self
 
     def all(self) -> Any:  # Any: a frame of the chosen type
-        """The whole table. DefinitionError when nothing says how to read it."""
+        """The whole table; of a handle made by hand, too, by the plugins of the current context.
+
+        UnsupportedTypeError, with the way out, when no plugin knows how to read it.
+        """
         if self._reader is not None:
             return self._reader(self._frame_type)
-        if self.dataframe is None or self._frame_type not in (None, type(self.dataframe)):
-            raise DefinitionError(
-                f"{self!r} is not bound to a reader: take it from a task's inputs, with fledge-dataframes installed"
-            )
-        return self.dataframe
+        if self.dataframe is not None and self._frame_type in (None, type(self.dataframe)):
+            return self.dataframe
+        context = context_of_caller()
+        context.plugins.load()
+        storage = context.storage.with_(live=LiveStore())  # a frame in hand becomes one of the other type in memory
+        given = self if self.dataframe is None else StructuredDataset(self.dataframe)
+        literal = context.registry.to_literal(given, StructuredDataset, storage, "dataset")
+        bound: StructuredDataset = context.registry.to_python(literal, StructuredDataset, storage, "dataset")
+        return bound.open(self._frame_type).all()
 
     def __repr__(self) -> str:
         what = f"uri={self.uri!r}" if self.dataframe is None else f"dataframe={type(self.dataframe).__name__}"

@@ -8,15 +8,16 @@ nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args, get_origin
 
 from fledge.errors import DefinitionError
 from fledge.lazy import lazy
 from fledge.storage import StorageRouter, scheme_of
+from fledge.types.current import context_of_caller
 
-__all__ = ["FlyteDirectory", "FlyteFile", "RemoteHandle", "handle_class", "use_storage"]
+__all__ = ["FlyteDirectory", "FlyteFile", "RemoteHandle", "handle_class"]
 
 Handle: TypeAlias = "RemoteHandle[Any]"  # Any: of any format
 H = TypeVar("H", bound=Handle)
@@ -42,14 +43,12 @@ else:
             return cls
 
 
-_storage_source: Callable[[], StorageRouter] = StorageRouter
 _specific: dict[tuple[type, str], type[Any]] = {}  # Any: a handle class. (class, format) -> class
 
 
-def use_storage(source: Callable[[], StorageRouter]) -> None:
-    """Say where handles that users make find their storage: the context layer names its current one here, once."""
-    global _storage_source  # noqa: PLW0603 - the one seam by which a low layer reaches the current context
-    _storage_source = source
+def _storage_source() -> StorageRouter:
+    """Where handles that users make find their storage."""
+    return context_of_caller().storage
 
 
 class RemoteHandle(os.PathLike[str], _Formatted[F]):
