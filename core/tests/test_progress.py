@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fledge.progress import ProgressReport, is_wanted, shown_to, tracked
+from fledge.progress import ProgressReport, is_wanted, next_number, shown_to, tracked
 
 
 @given(st.lists(st.floats(0, 1e9), max_size=20), st.sampled_from(["", "bytes"]), st.none() | st.floats(1, 1e9))
@@ -54,6 +54,15 @@ def test_nobody_hears_anything_outside_the_block() -> None:
         tracker.advance()
     assert not is_wanted()
     assert seen == []
+
+
+def test_numbers_for_reports_from_elsewhere_are_nobody_elses() -> None:
+    heard: list[ProgressReport] = []
+    with shown_to(heard.append):
+        number = next_number()
+        with tracked("work"):
+            pass
+    assert number not in {one.number for one in heard} | {next_number()}
 
 
 def test_two_pieces_of_work_of_one_name_are_told_apart() -> None:

@@ -17,7 +17,7 @@ from typing import Literal
 
 from fledge.lazy import lazy_logger
 
-__all__ = ["ProgressReport", "Tracker", "is_wanted", "report", "shown_to", "tracked"]
+__all__ = ["ProgressReport", "Tracker", "is_wanted", "next_number", "report", "shown_to", "tracked"]
 
 _REPORT_EVERY_S = 0.1  # between two reports of one tracker; its first and its last are always sent
 _log = lazy_logger("fledge.progress")
@@ -53,6 +53,11 @@ _listeners: tuple[Listener, ...] = ()  # replaced whole, so that reading it need
 def is_wanted() -> bool:
     """Whether anybody listens; for work that would be done only to report."""
     return bool(_listeners)
+
+
+def next_number() -> int:
+    """A number that no other piece of work has in this process; for reports that come from another process."""
+    return next(_numbers)
 
 
 def report(one: ProgressReport) -> None:
@@ -101,7 +106,7 @@ class Tracker:
     """Counts one piece of work; from any thread."""
 
     def __init__(self, name: str, total: float | None, unit: str) -> None:
-        self._number, self._name, self._total, self._unit = next(_numbers), name, total, unit
+        self._number, self._name, self._total, self._unit = next_number(), name, total, unit
         self._done = 0.0
         self._next_s = 0.0
         self._counting = threading.Lock()
