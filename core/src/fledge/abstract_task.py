@@ -150,12 +150,12 @@ class Task:
     def sandbox_execute(self, ctx: FlyteContext, input_literal_map: literals.LiteralMap) -> literals.LiteralMap:
         """Run with fresh user parameters; local runs only."""
         scratch = Scratch()
-        params = ExecutionParameters(scratch, task_id=self.name)
+        params = ExecutionParameters.of_local_run(self.name, scratch)
         outer = ctx.execution_state
         state = ExecutionState(outer.mode, params, outer.working_dir, outer.branch_skipped)
         storage = ctx.storage.with_(live=ctx.storage.live, scratch=scratch.made)
         try:
-            return self.dispatch_execute(ctx.with_(execution_state=state, storage=storage), input_literal_map)
+            return self.dispatch_execute(ctx.for_run(state, storage, ctx.retries_left), input_literal_map)
         finally:
             if params.decks:
                 self._keep_decks(params, storage)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 else:
     events = lazy("fledge.events")
 
-__all__ = ["environment", "is_plain", "is_retried", "run_attempts", "warn_if_deprecated"]
+__all__ = ["environment", "is_retried", "run_attempts", "warn_if_deprecated"]
 
 R = TypeVar("R")
 _log = lazy_logger("fledge.task")
@@ -33,11 +33,6 @@ _warned: set[str] = set()
 _environment_lock = threading.Lock()
 _environments: list[Mapping[str, str]] = []  # of the runs that are under way, innermost last
 _before: dict[str, str | None] = {}  # what the variables of those runs were before the first of them
-
-
-def is_plain(metadata: TaskMetadata) -> bool:
-    """Nothing to do around the run: the hot path asks this once per call."""
-    return not metadata.retries and not metadata.timeout and not metadata.deprecated
 
 
 def run_attempts(task_name: str, metadata: TaskMetadata, ctx: FlyteContext, attempt: Callable[[FlyteContext], R]) -> R:

@@ -16,8 +16,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fledge import idl
 from fledge.abstract_task import Task, TaskResolverMixin, Value
-from fledge.attempts import environment, is_plain, is_retried, run_attempts, warn_if_deprecated
-from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager
+from fledge.attempts import environment, is_retried, run_attempts, warn_if_deprecated
+from fledge.context import (
+    ExecutionParameters,
+    ExecutionState,
+    FlyteContext,
+    FlyteContextManager,
+    enter_context,
+    leave_context,
+)
 from fledge.decks import Deck, DeckField, Timeline, add_value_deck, check_deck_fields, keep_page
 from fledge.errors import (
     CallError,
@@ -81,6 +88,15 @@ ALL_DECK_FIELDS = (
 )
 
 
+class _Memo:
+    """What has been worked out about a task, beside what it is: calling a task does not change it."""
+
+    __slots__ = ("compiled",)
+
+    def __init__(self) -> None:
+        self.compiled: CompiledInterface | None = None  # of the registry that was used last
+
+
 class PythonTask(TrackedInstance, Task, Generic[T]):
     """Base of all tasks with a Python interface. Use it directly for task types that are not a Python function.
 
@@ -122,6 +138,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         self._enable_deck = bool(enable_deck) if disable_deck is None else not disable_deck
         fields = check_deck_fields(name, deck_fields)
         self._deck_fields = fields if self._enable_deck else []
+        self._memo = _Memo()
 
     @property
     def name(self) -> str:
@@ -218,21 +235,21 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         inputs = self.python_interface.bind(self.name, args, kwargs)
         if ctx.execution_state.mode is ExecutionState.Mode.LOCAL_WORKFLOW_EXECUTION:
             return self.local_execute(ctx, **inputs)
-        live = ctx.storage.live or LiveStore()
-        run = ctx.with_(
-            execution_state=ExecutionState(self.local_execution_mode()),
-            storage=ctx.storage.with_(live=live, keep_local=True),
-            retries_left=0,
-        )
+        storage = ctx.storage.with_(live=ctx.storage.live or LiveStore(), keep_local=True)
+        run = ctx.for_run(ExecutionState(self.local_execution_mode()), storage, 0)
         return self._native_result(run, self.local_execute(run, **inputs))
 
     def _native_result(self, ctx: FlyteContext, result: Value) -> Value:
         """Promises (or a VoidPromise) of `local_execute` as Python values, packed as the interface says."""
-        outputs = self._compiled(ctx).outputs
+        compiled = self._compiled(ctx)
+        outputs, storage, var = compiled.outputs, ctx.storage, ""
         if not outputs:
             return None
-        values, storage, var = [], ctx.storage, ""
+        values = []
         try:
+            if compiled.only is not None and not isinstance(result, tuple):
+                var = compiled.only
+                return outputs[var].read(result.val, storage)
             for promise in result if isinstance(result, tuple) else (result,):
                 var = promise.var
                 values.append(outputs[var].read(promise.val, storage))
@@ -249,9 +266,11 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         """
         ctx.plugins.load()
         inputs = self.input_literals(ctx, kwargs)
-        outputs = self.run_locally(ctx, inputs)
-        names = self._compiled(ctx).outputs
-        found = outputs.literals
+        found = self.run_locally(ctx, inputs).literals
+        compiled = self._compiled(ctx)
+        names, only = compiled.outputs, compiled.only
+        if only is not None and only in found and len(found) == 1:
+            return Promise(only, found[only])
         promises = [Promise(name, found[name]) for name in names if name in found]
         if len(found) != len(names) or len(promises) != len(names):
             raise OutputError(self.name, f"declares outputs {list(names)} and gave {sorted(found)}")
@@ -295,7 +314,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
     def _run_uncached(
         self, ctx: FlyteContext, inputs: literals.LiteralMap, metadata: TaskMetadata
     ) -> literals.LiteralMap:
-        if is_plain(metadata) and not self._environment:
+        if not (metadata.retries or metadata.timeout or metadata.deprecated or self._environment):
             return self.sandbox_execute(ctx, inputs)
         warn_if_deprecated(self.name, metadata.deprecated)
         with environment(self._environment):
@@ -337,10 +356,11 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             TypeConversionError: An input or an output does not fit its declared type.
             Whatever `execute` raises: the same object, with a note that names the task.
         """
-        ctx.plugins.load()
-        if not ctx.plugins.has_observers:
+        plugins = ctx.plugins
+        plugins.load()
+        if not plugins.has_observers:
             return self._dispatch(ctx, input_literal_map)
-        notify, started = ctx.plugins.notify, time.monotonic()
+        notify, started = plugins.notify, time.monotonic()
         notify(events.Started(self.name, ctx.rank))
         try:
             outputs = self._dispatch(ctx, input_literal_map)
@@ -359,34 +379,54 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         return ctx.cancellation.owner == self.name and ctx.cancellation.is_due
 
     def _dispatch(self, ctx: FlyteContext, input_literal_map: literals.LiteralMap) -> literals.LiteralMap:
-        before = ctx.user_space_params
-        params = self._as_user(self.pre_execute, before)
+        before = ctx.execution_state.user_space_params
+        try:
+            params = self.pre_execute(before)
+        except (Exception, SystemExit) as exc:
+            self._blame(exc)
+            raise
         params = before if params is None else params
         if self._enable_deck and params is not None:
             params = self._with_decks(params, before)
         run = ctx
         if params is not before:
             run = ctx.with_(execution_state=ctx.execution_state.with_(user_space_params=params))
-        with FlyteContextManager.with_context(run) as run:
-            clock = self._timeline(params)
-            compiled = self._compiled(run)
-            native = self._native_inputs(run, compiled, input_literal_map)
-            if clock is not None:
-                clock.mark("inputs")
-            if params is not None and DeckField.INPUT in self._deck_fields:
-                add_value_deck(params.decks, DeckField.INPUT, native, self.python_interface.inputs, run.plugins)
-            result = self._as_user(self.execute, **native)
+        token = enter_context(run)
+        try:
+            return self._run_body(run, params, input_literal_map)
+        finally:
+            leave_context(token)
+
+    def _run_body(
+        self, run: FlyteContext, params: ExecutionParameters | None, input_literal_map: literals.LiteralMap
+    ) -> literals.LiteralMap:
+        """Everything between `pre_execute` and the output literals, in the context of the run."""
+        fields = self._deck_fields if params is not None else []
+        clock = self._timeline(params) if fields else None
+        compiled = self._compiled(run)
+        native = self._native_inputs(run, compiled, input_literal_map)
+        if clock is not None:
+            clock.mark("inputs")
+        if params is not None and fields and DeckField.INPUT in fields:
+            add_value_deck(params.decks, DeckField.INPUT, native, self.python_interface.inputs, run.plugins)
+        try:
+            result = self.execute(**native)
             if clock is not None:
                 clock.mark("execute")
-            result = self._as_user(self.post_execute, params, result)
-            if clock is not None:
-                clock.mark("post_execute")
-            if isinstance(result, idl.literals.LiteralMap):
-                return result
-            values = self._named_outputs(compiled, result)
-            if params is not None and DeckField.OUTPUT in self._deck_fields:
-                add_value_deck(params.decks, DeckField.OUTPUT, values, self.python_interface.outputs, run.plugins)
-            return self._output_literals(run, compiled, values)
+            result = self.post_execute(params, result)
+        except (Exception, SystemExit) as exc:
+            self._blame(exc)
+            raise
+        if clock is not None:
+            clock.mark("post_execute")
+        if isinstance(result, idl.literals.LiteralMap):
+            return result
+        values = self._named_outputs(compiled, result)
+        if params is not None and fields and DeckField.OUTPUT in fields:
+            add_value_deck(params.decks, DeckField.OUTPUT, values, self.python_interface.outputs, run.plugins)
+        outputs = idl.literals.LiteralMap()
+        fill_map(outputs.literals, compiled.outputs, values, run.storage, self, "outputs")
+        return outputs
 
     def _with_decks(self, params: ExecutionParameters, before: ExecutionParameters | None) -> ExecutionParameters:
         """The hook's `params` with decks on, in the list that the run's owner reads, also after a failure."""
@@ -406,16 +446,11 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         """Decks that tell about the task and not about its values."""
         return []
 
-    def _as_user(self, method: Any, *args: Value, **kwargs: Value) -> Value:  # Any: one of the task's own methods
-        """Call the task's own code: what it raises is the user's, stays the same object and learns the task's name."""
-        try:
-            return method(*args, **kwargs)
-        except IgnoreOutputs:
-            raise
-        except (Exception, SystemExit) as exc:
-            mark_user_error(exc)
-            add_note(exc, f"in task {self.name}")
-            raise
+    def _blame(self, error: BaseException) -> None:
+        """The task's own code raised it: it is the user's, stays the same object and learns the task's name."""
+        if not isinstance(error, IgnoreOutputs):
+            mark_user_error(error)
+            add_note(error, f"in task {self.name}")
 
     def _native_inputs(
         self, ctx: FlyteContext, compiled: CompiledInterface, inputs: literals.LiteralMap
@@ -441,6 +476,8 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
 
     def _named_outputs(self, compiled: CompiledInterface, result: Value) -> dict[str, Value]:
         """What `execute` returned, by output name. OutputError when it does not fit the declared outputs."""
+        if compiled.only is not None and not isinstance(result, tuple):
+            return {compiled.only: result}
         names = list(compiled.outputs)
         if not names:
             if result is not None:
@@ -460,15 +497,11 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             raise OutputError(self.name, f"declares {len(names)} outputs ({', '.join(names)}) and returned {got}")
         return dict(zip(names, result, strict=True))
 
-    def _output_literals(
-        self, ctx: FlyteContext, compiled: CompiledInterface, values: Mapping[str, Value]
-    ) -> literals.LiteralMap:
-        literal_map = idl.literals.LiteralMap()
-        fill_map(literal_map.literals, compiled.outputs, values, ctx.storage, self.name, "outputs")
-        return literal_map
-
     def _compiled(self, ctx: FlyteContext) -> CompiledInterface:
-        return self.python_interface.compile(ctx.registry)
+        compiled = self._memo.compiled
+        if compiled is None or compiled.registry is not ctx.registry:
+            compiled = self._memo.compiled = self.python_interface.compile(ctx.registry)
+        return compiled
 
     def post_execute(self, user_params: ExecutionParameters | None, rval: Value) -> Value:
         """Called after `execute`; may replace its result, also by a ready LiteralMap, or raise IgnoreOutputs."""

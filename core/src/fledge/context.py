@@ -52,6 +52,8 @@ __all__ = [
     "Scratch",
     "Secrets",
     "current_context",
+    "enter_context",
+    "leave_context",
 ]
 
 C = TypeVar("C", bound="_Copyable")
@@ -228,6 +230,16 @@ class ExecutionParameters(_Copyable):
         destination = os.path.join(self.working_directory, "__cp")
         return checkpoints.Checkpoint(destination, None, storages.LocalStorage(), lambda: self.working_directory)
 
+    @staticmethod
+    def of_local_run(task_id: str, scratch: Scratch) -> ExecutionParameters:
+        """As the constructor makes them for a task that runs here: one for each call, so in one step."""
+        made = object.__new__(ExecutionParameters)
+        fields = made.__dict__
+        fields.update(_OF_LOCAL_RUN)
+        fields["execution_date"], fields["task_id"] = datetime.now(timezone.utc), task_id
+        fields["decks"], fields["_scratch"] = [], scratch
+        return made
+
     def with_attribute(self, name: str, value: object) -> ExecutionParameters:
         """A copy that also has this attribute; what a task type's `pre_execute` returns."""
         return self.with_(_attributes={**self._attributes, name.upper(): value})
@@ -247,6 +259,9 @@ class ExecutionParameters(_Copyable):
         raise AttributeError(
             f"the current context has no {name!r} (the task type set: {known}). Is it the right task type?"
         )
+
+
+_OF_LOCAL_RUN = dict(ExecutionParameters().__dict__)
 
 
 class ExecutionState(_Copyable):
@@ -323,6 +338,15 @@ class FlyteContext(_Copyable):
             level=0,
         )
 
+    def for_run(self, execution_state: ExecutionState, storage: StorageRouter, retries_left: int) -> FlyteContext:
+        """`with_` of what each local run changes, without looking at names: the hot path."""
+        copy = object.__new__(FlyteContext)
+        fields = copy.__dict__
+        fields.update(self.__dict__)
+        fields["execution_state"], fields["storage"], fields["retries_left"] = execution_state, storage, retries_left
+        fields["level"] += 1
+        return copy
+
     @property
     def user_space_params(self) -> ExecutionParameters | None:
         return self.execution_state.user_space_params
@@ -347,6 +371,7 @@ class FlyteContext(_Copyable):
 
 
 _current: ContextVar[FlyteContext] = ContextVar("fledge_context")
+enter_context, leave_context = _current.set, _current.reset  # a `with` without its objects: the hot path
 _default: FlyteContext | None = None
 _default_lock = threading.Lock()
 
@@ -375,8 +400,7 @@ class FlyteContextManager:
     @staticmethod
     def current_context() -> FlyteContext:
         """The innermost entered context, else the process's default, built on first use."""
-        found = _current.get(None)
-        return found if found is not None else _default_context()
+        return _current.get(None) or _default or _default_context()
 
     @staticmethod
     def with_context(context: FlyteContext) -> _Entered:

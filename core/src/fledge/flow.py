@@ -279,7 +279,7 @@ class PythonFunctionWorkflow(TrackedInstance):
         literal_map = idl.literals.LiteralMap()
         converters = self.python_interface.compile(ctx.registry).inputs
         values = {name: value for name, value in inputs.items() if not isinstance(value, Promise)}
-        fill_map(literal_map.literals, converters, values, ctx.storage, self.name, "inputs")
+        fill_map(literal_map.literals, converters, values, ctx.storage, self, "inputs")
         ready = {name: value.val for name, value in inputs.items() if isinstance(value, Promise)}
         return {**{name: literal_map.literals[name] for name in values}, **ready}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from fledge.base_task import T
@@ -106,7 +107,7 @@ class PythonFunctionTask(PythonAutoContainerTask[T]):
     def execute(self, **kwargs: Value) -> Value:
         """Call the function with the inputs by name; a coroutine is run to its end."""
         result = self._task_function(**kwargs)
-        return _finish(result) if inspect.iscoroutine(result) else result
+        return _finish(result) if isinstance(result, CoroutineType) else result
 
     def _opening_decks(self) -> list[Deck]:
         decks = []

@@ -8,7 +8,7 @@ import sys
 import typing
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fledge import idl
 from fledge.docstrings import Docstring
@@ -79,7 +79,7 @@ class Interface:
         self._output_tuple_name = output_tuple_name
         self._docstring = docstring
         self._output_tuple: type | None = None
-        self._compiled: tuple[TypeRegistry, CompiledInterface] | None = None
+        self._compiled: CompiledInterface | None = None
 
     @property
     def inputs(self) -> dict[str, Native]:
@@ -187,9 +187,10 @@ class Interface:
 
     def compile(self, registry: TypeRegistry) -> CompiledInterface:
         """The converters of this interface; made once per registry."""
-        if self._compiled is None or self._compiled[0] is not registry:
-            self._compiled = (registry, CompiledInterface(self, registry))
-        return self._compiled[1]
+        compiled = self._compiled
+        if compiled is None or compiled.registry is not registry:
+            compiled = self._compiled = CompiledInterface(self, registry)
+        return compiled
 
     def to_typed_interface(self, registry: TypeRegistry) -> messages.TypedInterface:
         """flyteidl.core.TypedInterface. A variable without a text of its own is described by its name."""
@@ -227,15 +228,28 @@ class Interface:
 
 
 class CompiledInterface:
-    """One converter per input and output: what a task uses to go from literals to Python values and back."""
+    """One converter per input and output: what a task uses to go from literals to Python values and back.
 
-    __slots__ = ("inputs", "outputs")
+    `only` is the name of an output that is a call's whole result: the only one, and without a tuple around it.
+    """
+
+    __slots__ = ("inputs", "only", "outputs", "registry")
 
     def __init__(self, interface: Interface, registry: TypeRegistry) -> None:
+        self.registry = registry
         self.inputs: dict[str, Converter] = {name: registry.converter(kind) for name, kind in interface.inputs.items()}
         self.outputs: dict[str, Converter] = {
             name: registry.converter(kind) for name, kind in interface.outputs.items()
         }
+        is_only = len(self.outputs) == 1 and interface.output_tuple_name is None
+        self.only: str | None = next(iter(self.outputs)) if is_only else None
+
+
+class Named(Protocol):
+    """A task or a workflow."""
+
+    @property
+    def name(self) -> str: ...
 
 
 def fill_map(
@@ -243,16 +257,16 @@ def fill_map(
     converters: Mapping[str, Converter],
     values: Mapping[str, Any],  # Any: a type per name
     storage: StorageRouter,
-    owner: str,
+    owner: Named,
     side: str,
 ) -> None:
-    """Write each value as the literal of its name. TypeConversionError with the path `owner.side.name...`."""
+    """Write each value as the literal of its name. TypeConversionError with the path `owner.name.side.name...`."""
     name = ""
     try:
         for name, value in values.items():
             converters[name].fill(target[name], value, storage)
     except Mismatch as exc:
-        raise exc.error(f"{owner}.{side}.{name}") from exc.__cause__
+        raise exc.error(f"{owner.name}.{side}.{name}") from exc.__cause__
 
 
 def interface_of(function: Callable[..., object], task_name: str) -> Interface:

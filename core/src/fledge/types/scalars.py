@@ -27,7 +27,11 @@ _EXACT_FLOAT = 2**53
 
 
 class ScalarTransformer(TypeTransformer[Value]):
-    """A scalar type as a table row; `fill_all` and `read_all` are there for the types that come in long lists."""
+    """A scalar type as a table row.
+
+    `fill_all` and `read_all` are there for the types that come in long lists; `quick(read)` is `read` with a short cut
+    for values that are not the default, as those are set for sure.
+    """
 
     def __init__(
         self,
@@ -42,12 +46,13 @@ class ScalarTransformer(TypeTransformer[Value]):
         name: str = "",
         fill_all: Callable[..., None] | None = None,
         read_all: Callable[..., list[Value] | None] | None = None,
+        quick: Callable[[Callable[..., Value]], Callable[..., Value]] = lambda read: read,
     ) -> None:
         super().__init__(name or python_type.__name__, python_type)
         self._simple, self._fill, self._read = simple, fill, read
         classes = (python_type,)
         self._plain = PlainForm(pack, unpack, lambda: dict(schema), classes)
-        self._fill_all, self._read_all = fill_all, read_all
+        self._fill_all, self._read_all, self._quick = fill_all, read_all, quick
 
     def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:  # noqa: ARG002 - given by the base class
         return self._plain
@@ -63,7 +68,7 @@ class ScalarTransformer(TypeTransformer[Value]):
             python_type,
             simple_type(self._simple),
             self._fill,
-            read,
+            self._quick(read),
             plain=plain,
             classes=(python_type,),
             fill_all=self._fill_all,
@@ -107,9 +112,12 @@ def _bad_int(value: object) -> Mismatch:
 
 
 def _fill_int(literal: pb_literals.Literal, value: object, _: StorageRouter) -> None:
-    if type(value) is not int or not INT64_MIN <= value <= INT64_MAX:
+    if type(value) is not int:
         raise _bad_int(value)
-    literal.scalar.primitive.integer = value
+    try:
+        literal.scalar.primitive.integer = value
+    except ValueError:  # protobuf's own range check
+        raise _bad_int(value) from None
 
 
 def _fill_ints(add: Callable[[], pb_literals.Literal], values: Iterable[object], _: StorageRouter) -> None:
@@ -133,6 +141,10 @@ def _read_int(literal: pb_literals.Literal) -> Value:
     if kind == "integer":
         return value
     return _int_of_float(primitive.float_value) if kind == "float_value" else ABSENT
+
+
+def _quick_int(read: Callable[..., Value]) -> Callable[..., Value]:
+    return lambda literal, storage: literal.scalar.primitive.integer or read(literal, storage)
 
 
 def _int_of_float(value: float) -> int:
@@ -196,6 +208,10 @@ def _read_float(literal: pb_literals.Literal) -> Value:
     return _as_float(primitive.integer) if kind == "integer" else ABSENT
 
 
+def _quick_float(read: Callable[..., Value]) -> Callable[..., Value]:
+    return lambda literal, storage: literal.scalar.primitive.float_value or read(literal, storage)
+
+
 def _read_floats(literals: Sequence[pb_literals.Literal]) -> list[float] | None:
     values = [literal.scalar.primitive.float_value for literal in literals]
     return values if all(values) or _defaults_are_set(literals, values, "float_value") else None
@@ -226,6 +242,10 @@ def read_str(literal: pb_literals.Literal) -> Value:
     primitive = literal.scalar.primitive
     value = primitive.string_value
     return value if value or primitive.WhichOneof("value") == "string_value" else ABSENT
+
+
+def _quick_str(read: Callable[..., Value]) -> Callable[..., Value]:
+    return lambda literal, storage: literal.scalar.primitive.string_value or read(literal, storage)
 
 
 def _read_strs(literals: Sequence[pb_literals.Literal]) -> list[str] | None:
@@ -304,6 +324,7 @@ SCALARS: tuple[TypeTransformer[Value], ...] = (
         {"type": "integer"},
         fill_all=_fill_ints,
         read_all=_read_ints,
+        quick=_quick_int,
     ),
     ScalarTransformer(
         float,
@@ -315,6 +336,7 @@ SCALARS: tuple[TypeTransformer[Value], ...] = (
         {"type": "number"},
         fill_all=_fill_floats,
         read_all=_read_floats,
+        quick=_quick_float,
     ),
     ScalarTransformer(
         str,
@@ -326,6 +348,7 @@ SCALARS: tuple[TypeTransformer[Value], ...] = (
         {"type": "string"},
         fill_all=_fill_strs,
         read_all=_read_strs,
+        quick=_quick_str,
     ),
     ScalarTransformer(bool, "BOOLEAN", _fill_bool, _read_bool, _same(bool), _same(bool), {"type": "boolean"}),
     ScalarTransformer(
