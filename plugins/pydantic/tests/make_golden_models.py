@@ -2,7 +2,7 @@
 
     python make_golden_models.py
 
-`ANNOTATIONS` and `VALUES` are shared with the test.
+`ANNOTATIONS`, `VALUES` and `handles` are shared with the test.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 GOLDEN = Path(__file__).parent / "golden" / "models.json"
 AT = datetime(2013, 1, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
@@ -110,12 +110,43 @@ VALUES: dict[str, tuple[str, Any]] = {  # Any: models
 }
 
 
+def handles(file: Any, directory: Any, dataset: Any) -> tuple[type[BaseModel], BaseModel]:  # Any: either library's
+    """A model of handles, of whichever library, and a value of it."""
+    fields: dict[str, Any] = {  # Any: as pydantic takes them
+        "file": file,
+        "folder": directory,
+        "data": dataset,
+        "maybe": (file | None, None),
+        "many": (list[file], []),
+        "by_name": (dict[str, directory], {}),
+    }
+    model = create_model("Handles", **fields)
+    value = model(
+        file=file("s3://bucket/file"),
+        folder=directory("s3://bucket/folder"),
+        data=dataset(uri="s3://bucket/data", file_format="parquet"),
+        many=[file("s3://bucket/1"), file("s3://bucket/2")],
+        by_name={"a": directory("s3://bucket/a")},
+    )
+    return model, value
+
+
+def without_descriptions(message: Any) -> Any:  # Any: a LiteralType message
+    """The type without the docstrings of handle classes, which are each library's own."""
+    for definition in message.metadata.fields["$defs"].struct_value.fields.values():
+        definition.struct_value.fields.pop("description", None)
+    return message
+
+
 def main() -> None:
+    from flytekit import FlyteDirectory, FlyteFile, StructuredDataset
     from flytekit.core.context_manager import FlyteContextManager
     from flytekit.core.type_engine import TypeEngine
 
     context = FlyteContextManager.current_context()
+    model, value = handles(FlyteFile, FlyteDirectory, StructuredDataset)
     types = {name: TypeEngine.to_literal_type(kind) for name, kind in ANNOTATIONS.items()}
+    handled = TypeEngine.to_literal_type(model)
     literals = {
         name: TypeEngine.to_literal(context, value, ANNOTATIONS[kind], types[kind])
         for name, (kind, value) in VALUES.items()
@@ -125,6 +156,13 @@ def main() -> None:
         "literals": {
             name: one.to_flyte_idl().SerializeToString(deterministic=True).hex() for name, one in literals.items()
         },
+    }
+    golden["handles"] = {
+        "type": without_descriptions(handled.to_flyte_idl()).SerializeToString(deterministic=True).hex(),
+        "literal": TypeEngine.to_literal(context, value, model, handled)
+        .to_flyte_idl()
+        .SerializeToString(deterministic=True)
+        .hex(),
     }
     GOLDEN.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
 

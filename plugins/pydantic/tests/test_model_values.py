@@ -5,22 +5,32 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, computed_field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    computed_field,
+    field_validator,
+)
+from pydantic_core import PydanticSerializationError
 
-from fledge import idl, task
-from fledge.errors import TypeConversionError, UnsupportedTypeError
-from fledge.storage import StorageRouter
+from fledge import FlyteDirectory, FlyteFile, StructuredDataset, idl, task
+from fledge.errors import StorageError, TypeConversionError, UnsupportedTypeError
+from fledge.storage import LiveStore, StorageRouter
 from fledge.types.base import TypeRegistry
 from fledge.types.builtin import builtin_registry
 from fledge_pydantic.hooks import register_types
@@ -144,6 +154,94 @@ def test_the_literal_is_flytekits(name: str) -> None:
     expected = idl.literals.Literal.FromString(bytes.fromhex(WRITTEN["literals"][name]))
     assert REGISTRY.to_literal(value, CASES.ANNOTATIONS[kind], STORAGE) == expected
     assert REGISTRY.to_python(expected, CASES.ANNOTATIONS[kind], STORAGE) == value
+
+
+def test_a_model_of_handles_is_flytekits() -> None:
+    pytest.importorskip("fledge_dataframes.hooks").register_types((registry := _registry()).register)
+    model, value = CASES.handles(FlyteFile, FlyteDirectory, StructuredDataset)
+    expected = idl.types.LiteralType.FromString(bytes.fromhex(WRITTEN["handles"]["type"]))
+    assert registry.literal_type(model) == expected
+    literal = registry.to_literal(value, model, STORAGE)
+    assert literal == idl.literals.Literal.FromString(bytes.fromhex(WRITTEN["handles"]["literal"]))
+    read = registry.to_python(literal, model, STORAGE)
+    assert (read.file, read.many, read.by_name) == (value.file, value.many, value.by_name)
+    assert (read.data.uri, read.data.file_format) == ("s3://bucket/data", "parquet")
+
+
+class Parcel(BaseModel):
+    file: FlyteFile
+    folders: list[FlyteDirectory] = []
+
+
+class Shipment(BaseModel):
+    parcels: dict[str, Parcel]
+
+
+class Report(BaseModel):
+    file: FlyteFile[Literal["csv"]]
+
+
+class Study(BaseModel):
+    data: StructuredDataset
+
+
+def test_files_of_a_model_are_published_and_come_back(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "a.txt").write_text("hello")
+    storage = StorageRouter(str(tmp_path / "raw"), keep_local=False)
+    value = Shipment(parcels={"a": Parcel(file=f"{tmp_path}/here/a.txt", folders=[f"{tmp_path}/here"])})  # type: ignore[arg-type, list-item] # a path becomes a handle
+    literal = REGISTRY.to_literal(value, Shipment, storage)
+    (tmp_path / "here" / "a.txt").unlink()
+    read = REGISTRY.to_python(literal, Shipment, storage).parcels["a"]
+    assert Path(read.file).read_text() == "hello"
+    assert Path(read.folders[0], "a.txt").read_text() == "hello"
+    assert str(read.file).startswith(str(tmp_path / "raw"))
+
+
+def test_a_file_that_is_not_there_is_named_with_the_path_of_its_field() -> None:
+    for annotation, value, path in (
+        (Parcel, Parcel(file=FlyteFile("/nope")), "inputs.p"),
+        (list[Shipment], [Shipment(parcels={"a": Parcel(file=FlyteFile("/nope"))})], r"inputs.p[0]"),
+    ):
+        with pytest.raises(TypeConversionError, match=f"^{re.escape(path)}: .*there is no file at /nope"):
+            REGISTRY.to_literal(value, annotation, STORAGE, "inputs.p")
+    literal = REGISTRY.to_literal({"parcels": {"a": {"file": {"path": "/nope"}}}}, dict, STORAGE)
+    with pytest.raises(TypeConversionError, match=r"^inputs\.s\.parcels\.a\.file: .*there is no file at /nope"):
+        REGISTRY.to_python(literal, Shipment, STORAGE, "inputs.s")
+
+
+def test_a_storage_that_fails_stays_its_own_error() -> None:
+    storage = StorageRouter("nowhere://bucket", keep_local=False)
+    with pytest.raises(StorageError, match=r"^nowhere://bucket/.*no storage for scheme 'nowhere'"):
+        REGISTRY.to_literal(Parcel(file=FlyteFile(__file__)), Parcel, storage)
+
+
+def test_a_dataset_in_a_model_needs_a_plugin_that_reads_it() -> None:
+    with pytest.raises(UnsupportedTypeError, match=r"^t\.inputs\.s\[\]\.data: .*pip install fledge-dataframes"):
+        REGISTRY.check(list[Study], "t.inputs.s")
+
+
+def test_a_frame_in_a_model_is_written() -> None:
+    pa = pytest.importorskip("pyarrow")
+    pytest.importorskip("fledge_dataframes.hooks").register_types((registry := _registry()).register)
+    storage = StorageRouter(live=LiveStore())  # as in a local run
+    value = Study(data=StructuredDataset(dataframe=pa.table({"a": [1, 2]})))
+    read = registry.to_python(registry.to_literal(value, Study, storage), Study, StorageRouter())
+    assert read.data.open(pa.Table).all().to_pydict() == {"a": [1, 2]}
+
+
+def test_a_model_of_handles_is_pydantics_own_outside_tasks() -> None:
+    value = Parcel(file=FlyteFile("s3://b/k", metadata={"a": "b"}))
+    assert value.model_dump() == {"file": value.file, "folders": []}
+    assert value.model_dump_json() == '{"file":{"path":"s3://b/k","metadata":{"a":"b"}},"folders":[]}'
+    assert Parcel.model_validate_json(value.model_dump_json()) == value
+    for bad in (5, {"uri": "x"}):
+        with pytest.raises(ValidationError, match=r"(?s)file\n.*nothing that stands for a handle"):
+            Parcel.model_validate({"file": bad})
+    with pytest.raises(PydanticSerializationError, match="has no uri before"):
+        Study(data=StructuredDataset(dataframe=[1])).model_dump_json()
+    assert Report.model_validate({"file": "a.csv"}).file.extension() == "csv"
+    assert Report.model_json_schema()["properties"]["file"]["title"] == "FlyteFile"
 
 
 def test_a_strict_model_with_aliases_survives() -> None:

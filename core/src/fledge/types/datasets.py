@@ -7,17 +7,21 @@ reader to each handle it makes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fledge.storage import LiveStore
 from fledge.types.current import context_of_caller
+from fledge.types.model_fields import InModels
+
+if TYPE_CHECKING:
+    from fledge.types.kinds import Plain
 
 __all__ = ["StructuredDataset"]
 
 D = TypeVar("D", bound="StructuredDataset")
 
 
-class StructuredDataset:
+class StructuredDataset(InModels):
     """A table as a value (`dataframe`), or where one is (`uri`, `file_format`).
 
     Args:
@@ -64,6 +68,22 @@ class StructuredDataset:
         literal = context.registry.to_literal(given, StructuredDataset, storage, "dataset")
         bound: StructuredDataset = context.registry.to_python(literal, StructuredDataset, storage, "dataset")
         return bound.open(self._frame_type).all()
+
+    @classmethod
+    def _from_plain(cls: type[D], plain: Plain) -> D:  # noqa: PYI019 - as above
+        """`{"uri": ..., "file_format": ...}`."""
+        return cls(uri=plain["uri"], file_format=plain.get("file_format") or "")
+
+    def _to_plain(self) -> Plain:
+        if not self.uri:
+            raise ValueError("a frame is written where a task gives it away, and has no uri before")
+        return {"uri": self.uri, "file_format": self.file_format}
+
+    @classmethod
+    def _plain_schema(cls) -> dict[str, Plain]:
+        text = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+        uri, kind = {**text, "default": None, "title": "Uri"}, {**text, "default": "", "title": "File Format"}
+        return {"properties": {"uri": uri, "file_format": kind}, "title": "StructuredDataset", "type": "object"}
 
     def __repr__(self) -> str:
         what = f"uri={self.uri!r}" if self.dataframe is None else f"dataframe={type(self.dataframe).__name__}"

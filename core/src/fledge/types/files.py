@@ -16,6 +16,7 @@ from fledge.errors import DefinitionError
 from fledge.lazy import lazy
 from fledge.storage import StorageRouter, scheme_of
 from fledge.types.current import context_of_caller
+from fledge.types.model_fields import InModels
 
 __all__ = ["FlyteDirectory", "FlyteFile", "RemoteHandle", "handle_class"]
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import tempfile
 
     from typing_extensions import TypeVar as _TypeVar  # type checkers bring it along
+
+    from fledge.types.kinds import Plain
 
     F = _TypeVar("F", default=str)
 
@@ -51,7 +54,7 @@ def _storage_source() -> StorageRouter:
     return context_of_caller().storage
 
 
-class RemoteHandle(os.PathLike[str], _Formatted[F]):
+class RemoteHandle(os.PathLike[str], InModels, _Formatted[F]):
     """What a file and a directory have in common.
 
     Args:
@@ -96,6 +99,21 @@ class RemoteHandle(os.PathLike[str], _Formatted[F]):
     def from_source(cls: type[H], source: str | os.PathLike[str]) -> H:  # noqa: PYI019 - Self is new in Python 3.11
         """A handle on something that is already where it should stay."""
         return cls(source, remote_path=False)
+
+    @classmethod
+    def _from_plain(cls: type[H], plain: Plain) -> H:  # noqa: PYI019 - as above
+        """A path, or `{"path": ..., "metadata": ...}`."""
+        return (
+            cls(plain) if isinstance(plain, (str, os.PathLike)) else cls(plain["path"], metadata=plain.get("metadata"))
+        )
+
+    def _to_plain(self) -> Plain:
+        return {"path": self._source, "metadata": self.metadata} if self.metadata else {"path": self._source}
+
+    @classmethod
+    def _plain_schema(cls) -> dict[str, Plain]:
+        path = {"anyOf": [{"type": "string"}, {"format": "path", "type": "string"}], "default": None, "title": "Path"}
+        return {"properties": {"path": path}, "title": _base(cls).__name__, "type": "object"}
 
     @property
     def uri(self) -> str:
@@ -192,6 +210,12 @@ class FlyteFile(RemoteHandle[F]):
 
     Type checkers read text in brackets as the name of a class: write `FlyteFile[Literal["csv"]]` for them.
     """
+
+    @classmethod
+    def _plain_schema(cls) -> dict[str, Plain]:
+        made, texts = super()._plain_schema(), {"additionalProperties": {"type": "string"}, "type": "object"}
+        made["properties"]["metadata"] = {"anyOf": [texts, {"type": "null"}], "default": None, "title": "Metadata"}
+        return made
 
     @classmethod
     def new_remote_file(cls, name: str = "") -> FlyteFile[F]:

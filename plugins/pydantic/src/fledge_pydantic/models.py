@@ -7,15 +7,16 @@ the JSON schema of `model_json_schema()`. Nothing here imports pydantic: who has
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, get_args
 
-from fledge.errors import UnsupportedTypeError
+from fledge.errors import FledgeError, UnsupportedTypeError
 from fledge.types.base import TypeTransformer
 from fledge.types.converter import Converter, PlainForm
 from fledge.types.hints import unwrap
 from fledge.types.kinds import Annotation, Plain, Value
 from fledge.types.mismatch import Mismatch
+from fledge.types.model_fields import InModels
 from fledge.types.sequences import compile_struct
 from fledge.types.wire import msgpack_struct_type
 
@@ -46,6 +47,13 @@ class ModelTransformer(TypeTransformer[Value]):
             return ""
         return f"{found[0]} is a {found[1]}, which is written as asterisks and so lost. Ask for a secret of the task"
 
+    def parts(self, python_type: Annotation) -> Iterable[tuple[str, Annotation]]:
+        """Files, directories and datasets in it, which other transformers publish; the rest is pydantic's own."""
+        for owner in _models_in(python_type):
+            for name, field in owner.model_fields.items():
+                step = f".{name}" if owner is python_type else f" ({owner.__name__}.{name})"
+                yield from ((step, part) for part in _parts(field.annotation) if _is_handle(part))
+
     def literal_type(self, python_type: Annotation, registry: TypeRegistry) -> types.LiteralType:
         made = msgpack_struct_type()
         made.metadata.update(python_type.model_json_schema())
@@ -61,7 +69,7 @@ class ModelTransformer(TypeTransformer[Value]):
             python_type, self.plain_form(python_type, registry), lambda: self.literal_type(python_type, registry)
         )
 
-    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:  # noqa: ARG002 - given by the base class
+    def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         model: type[BaseModel] = python_type
 
         def pack(value: object, storage: StorageRouter) -> Plain:
@@ -69,8 +77,12 @@ class ModelTransformer(TypeTransformer[Value]):
                 reason = "a subclass would come back as its base" if isinstance(value, model) else ""
                 raise Mismatch(model, value, reason)
             try:
-                return value.model_dump(mode="json", warnings="error", context={"storage": storage})
+                context = {"registry": registry, "storage": storage}
+                return value.model_dump(mode="json", warnings="error", context=context)
             except Exception as exc:  # a user's serializer may raise anything
+                failed = _storage_error(exc)
+                if failed is not None:
+                    raise failed from None
                 raise Mismatch(model, value, f"it cannot be dumped: {_text(exc)}") from exc
 
         def unpack(plain: Plain, storage: StorageRouter) -> object:
@@ -83,8 +95,10 @@ class ModelTransformer(TypeTransformer[Value]):
                     strict=False,
                     by_alias=True,
                     by_name=True,
-                    context={"deserialize": True, "storage": storage},
+                    context={"deserialize": True, "registry": registry, "storage": storage},
                 )
+            except FledgeError:  # a storage that fails says more than a validator
+                raise
             except Exception as exc:  # a user's validator may raise anything
                 raise _refused(model, plain, exc) from exc
 
@@ -101,6 +115,17 @@ def _refused(model: type[BaseModel], plain: Plain, exc: Exception) -> Mismatch:
     for step in reversed(first["loc"]):
         found.inside(f"[{step}]" if isinstance(step, int) else f".{step}")
     return found
+
+
+def _storage_error(exc: BaseException | None) -> FledgeError | None:
+    """What made a handle's serializer fail, out of pydantic's wrapping."""
+    while exc is not None and not isinstance(exc, FledgeError):
+        exc = exc.__cause__ or exc.__context__
+    return exc
+
+
+def _is_handle(part: Annotation) -> bool:
+    return isinstance(part, type) and issubclass(part, InModels)
 
 
 def _text(exc: Exception) -> str:
