@@ -1,18 +1,17 @@
 """Is this JSON a pod? What Kubernetes would refuse, or silently drop, is named with its path and the way out.
 
-Names and quantities are checked always. Fields and their types are compared with the models of the `kubernetes` package
-when it is installed: a field that it does not know is an error here, where Kubernetes would drop it.
+Names, quantities, fields and their types are compared with what Kubernetes has; the `kubernetes` package is not needed.
+A field that is not known is an error here, where Kubernetes would drop it.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from fledge.errors import DefinitionError, nearest, short_repr
+from fledge_pod.pod_fields import known_fields
 
 __all__ = ["PodSpecError", "check_pod_spec"]
 
@@ -34,15 +33,13 @@ class PodSpecError(DefinitionError):
         self.path, self.reason = path, reason
 
 
-def check_pod_spec(spec: Mapping[str, Json], *, models: bool = True) -> None:
+def check_pod_spec(spec: Mapping[str, Json]) -> None:
     """Raise PodSpecError for the first thing that is wrong.
 
     Args:
         spec: The JSON form of a PodSpec; whole numbers may be floats, as in a protobuf Struct.
-        models: Compare with the models of the kubernetes package, if it is installed.
     """
-    if models and importlib.util.find_spec("kubernetes") is not None:
-        _check_model("V1PodSpec", spec, "pod_spec")
+    _check_model("V1PodSpec", spec, "pod_spec")
     seen: dict[str, str] = {}
     for kind in _CONTAINERS:
         for path, container in _each(spec, kind, "pod_spec"):
@@ -86,19 +83,20 @@ def _check_quantity(quantity: Json, path: str) -> None:
         raise PodSpecError(path, f"{quantity!r} is no quantity in Kubernetes. Write it as '500m', '2', '2Gi' or '2G'")
 
 
-# -- the models of the kubernetes package -----------------------------------------------------------------------------
+# -- fields and their types -------------------------------------------------------------------------------------------
 
 
 def _check_model(model: str, value: Json, path: str) -> None:
-    fields, required = _fields(model)
     if not isinstance(value, Mapping):
         raise PodSpecError(path, f"is {short_repr(value)}, not a mapping ({model})")
+    fields = known_fields(model)
     for key, item in value.items():
-        if key not in fields:
+        kind = fields.get(key) or known_fields(model, key).get(key)
+        if kind is None:
             raise PodSpecError(f"{path}.{key}", f"{model} has no such field{nearest(key, fields)}")
         if item is not None:
-            _check_type(fields[key], item, f"{path}.{key}")
-    missing = sorted(key for key in required if value.get(key) is None)
+            _check_type(kind.removesuffix("!"), item, f"{path}.{key}")
+    missing = sorted(key for key, kind in fields.items() if kind.endswith("!") and value.get(key) is None)
     if missing and model != "V1PodSpec":  # a template may leave all containers to the task
         raise PodSpecError(path, f"has no {missing[0]!r}, which {model} needs")
 
@@ -125,33 +123,3 @@ def _check_type(wanted: str, value: Json, path: str) -> None:
             raise PodSpecError(path, f"is {short_repr(value)}, not a {wanted}")
     elif wanted != "object":
         _check_model(wanted, value, path)
-
-
-@cache
-def _fields(model: str) -> tuple[dict[str, str], frozenset[str]]:
-    """(JSON name -> type, names that must be there) of a model."""
-    from kubernetes.client import models  # noqa: PLC0415 - optional, and takes most of a second
-
-    cls = getattr(models, model)
-    names: Mapping[str, str] = cls.attribute_map
-    fields = {names[attribute]: kind for attribute, kind in cls.openapi_types.items()}
-    if hasattr(cls, "model_fields"):  # from version 37 on
-        needed = {field.serialization_alias or name for name, field in cls.model_fields.items() if field.is_required()}
-    else:
-        needed = {names[attribute] for attribute in _refused_when_absent(cls)}
-    return fields, frozenset(needed)
-
-
-def _refused_when_absent(cls: Any) -> set[str]:  # Any: a model class
-    """The old models tell one missing attribute at a time, by an error."""
-    needed: dict[str, str] = {}
-    while True:
-        try:
-            cls(**needed)
-        except ValueError as exc:
-            found = re.search(r"Invalid value for `(\w+)`, must not be `None`", str(exc))
-            if found is None or found.group(1) in needed:
-                return set(needed)
-            needed[found.group(1)] = "x"
-        else:
-            return set(needed)

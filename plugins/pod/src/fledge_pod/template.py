@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,8 +23,7 @@ class PodTemplate(CorePodTemplate):
     the first environment variables; its image, unless the pod names one.
 
     Args:
-        pod_spec: A `kubernetes.client.V1PodSpec`, or its JSON form (`{"nodeSelector": {...}}`). It is checked now when
-            kubernetes is imported already, else when the task is serialized.
+        pod_spec: A `kubernetes.client.V1PodSpec`, or its JSON form (`{"nodeSelector": {...}}`).
         primary_container_name: Which container is the task's; it is added when the pod has none of this name.
         labels, annotations: Of the pod.
 
@@ -43,7 +41,7 @@ class PodTemplate(CorePodTemplate):
         if not primary_container_name:
             raise PodSpecError("primary_container_name", "is empty: say which container is the task's")
         spec = _as_json({} if pod_spec is None else pod_spec)
-        check_pod_spec(spec, models="kubernetes" in sys.modules)
+        check_pod_spec(spec)
         super().__init__(spec, primary_container_name, labels, annotations)
 
 
