@@ -30,9 +30,10 @@ from fledge_distributed import (
     current_rank,
     elastic,
 )
-from fledge_distributed.attempt import Host, held_port
+from fledge_distributed.attempt import held_port
 from fledge_distributed.cluster import find_place
 from fledge_distributed.config import Config
+from fledge_distributed.plans import Host
 from fledge_distributed.troubles import describe
 
 RANKS = Ranks()

@@ -7,36 +7,32 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fledge_distributed.checkpoints import Checkpoints
-    from fledge_distributed.config import (
-        CleanPodPolicy,
-        Elastic,
-        Master,
-        PyTorch,
-        Ranks,
-        RestartPolicy,
-        RunPolicy,
-        Worker,
-    )
+    from fledge_distributed.config import Elastic, PyTorch, Ranks
     from fledge_distributed.errors import (
         LaunchError,
         LeaderIgnored,
+        RankCancelled,
         RankError,
         RankFailed,
         RankTimeout,
     )
-    from fledge_distributed.jobs import (
-        PS,
-        Chief,
-        Evaluator,
-        HorovodJob,
-        Launcher,
-        MPIJob,
-        TfJob,
-    )
+    from fledge_distributed.jobs import HorovodJob, MPIJob, TfJob
     from fledge_distributed.ranks import (
         Rank,
         current_rank,
     )
+    from fledge_distributed.replicas import (
+        PS,
+        Chief,
+        CleanPodPolicy,
+        Evaluator,
+        Launcher,
+        Master,
+        RestartPolicy,
+        RunPolicy,
+        Worker,
+    )
+    from fledge_distributed.reports import RankReport
     from fledge_distributed.sharding import (
         shard_files,
         shard_rows,
@@ -57,8 +53,10 @@ __all__ = [
     "Master",
     "PyTorch",
     "Rank",
+    "RankCancelled",
     "RankError",
     "RankFailed",
+    "RankReport",
     "RankTimeout",
     "Ranks",
     "RestartPolicy",
@@ -72,10 +70,22 @@ __all__ = [
 
 _HOMES = {
     "checkpoints": ["Checkpoints"],
-    "config": ["CleanPodPolicy", "Elastic", "Master", "PyTorch", "Ranks", "RestartPolicy", "RunPolicy", "Worker"],
-    "errors": ["LaunchError", "LeaderIgnored", "RankError", "RankFailed", "RankTimeout"],
-    "jobs": ["PS", "Chief", "Evaluator", "HorovodJob", "Launcher", "MPIJob", "TfJob"],
+    "config": ["Elastic", "PyTorch", "Ranks"],
+    "errors": ["LaunchError", "LeaderIgnored", "RankCancelled", "RankError", "RankFailed", "RankTimeout"],
+    "jobs": ["HorovodJob", "MPIJob", "TfJob"],
     "ranks": ["Rank", "current_rank"],
+    "replicas": [
+        "PS",
+        "Chief",
+        "CleanPodPolicy",
+        "Evaluator",
+        "Launcher",
+        "Master",
+        "RestartPolicy",
+        "RunPolicy",
+        "Worker",
+    ],
+    "reports": ["RankReport"],
     "sharding": ["shard_files", "shard_rows"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

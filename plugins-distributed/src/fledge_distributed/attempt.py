@@ -1,7 +1,7 @@
 """One attempt of a run: start the ranks, watch them in one `select`, and say how it ended.
 
 Nothing polls. What wakes the loop: a line or a frame from a rank, the end of a rank (its socket at once, its status
-through the zygote), one of the clocks in `_timers`, or `wake()`.
+through the zygote), one of the clocks in `_timers`, or somebody who asks the run to end.
 """
 
 from __future__ import annotations
@@ -13,26 +13,25 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from fledge_distributed.errors import LaunchError, RankTimeout
-from fledge_distributed.failures import Failure, World, listed, to_error
+from fledge_distributed.errors import LaunchError, RankCancelled, RankTimeout
+from fledge_distributed.failures import World, listed, to_error
 from fledge_distributed.frames import Channel, Frame, Kind
-from fledge_distributed.logs import LineSplitter, OnLog
+from fledge_distributed.logs import LineSplitter
+from fledge_distributed.plans import Outcome, Plan, no_environment
+from fledge_distributed.rank_state import RankState
 from fledge_distributed.ranks import Rank, rank_environment
 from fledge_distributed.rendezvous import has_joined
-from fledge_distributed.reports import RankReport
-from fledge_distributed.stacks import cleaned, timeout_error, whereabouts
-from fledge_distributed.worker import STACKS_END, STACKS_SIGNAL, Descriptors, Exit, Start
+from fledge_distributed.stacks import timeout_error, whereabouts
+from fledge_distributed.worker import STACKS_SIGNAL, Descriptors, Exit, Start
 
 if TYPE_CHECKING:
-    from fledge_distributed.config import Ranks
+    from fledge_distributed.stopping import Stop
     from fledge_distributed.supervision import Zygote
-    from fledge_distributed.troubles import Trouble
 
-__all__ = ["Attempt", "Host", "Outcome", "Plan", "RankState", "held_port", "no_environment"]
+__all__ = ["Attempt", "held_port"]
 
 _log = logging.getLogger("fledge.distributed")
 _SETTLE_S = 0.25  # from the first failure to the end of the others, so that a death that came first is seen
@@ -40,75 +39,6 @@ _STACKS_S = 2.0  # how long a rank may take to write its stacks when time is up
 _SURVIVORS_S = 0.25  # and, after the settling, when another rank has failed
 _LAST_S = 0.8  # and when the task's own time is up, which strikes again after a second
 _CHUNK = 1 << 16
-
-
-def no_environment(rank: Rank, addresses: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG001 - a default of Plan
-    """Nothing beside what every rank is told."""
-    return {}
-
-
-@dataclass(frozen=True)
-class Host:
-    """Which of a job's nodes this machine is, and where its rank 0 listens."""
-
-    node_rank: int
-    address: str
-    port: int
-    run_id: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run is to do. `host` None: all nodes are simulated here.
-
-    `environment`: what a rank is told beside the usual; from its place and an address (host:port) per rank.
-    """
-
-    config: Ranks
-    job_fd: int
-    on_log: OnLog
-    environment: Callable[[Rank, Sequence[str]], Mapping[str, str]] = no_environment
-    host: Host | None = None
-
-
-@dataclass
-class Outcome:
-    """How an attempt ended; `error` None: every rank returned or ignored."""
-
-    values: dict[int, bytes] = field(default_factory=dict)
-    ignored: list[int] = field(default_factory=list)
-    extras: list[tuple[int, str, bytes]] = field(default_factory=list)
-    reports: list[RankReport] = field(default_factory=list)
-    error: BaseException | None = None
-    may_restart: bool = False
-
-
-@dataclass
-class RankState:
-    """What the caller knows of one rank."""
-
-    place: Rank
-    results: Channel
-    streams: dict[int, tuple[str, LineSplitter]]
-    stacks_fd: int
-    started: float
-    pid: int = 0
-    stacks: bytearray = field(default_factory=bytearray)
-    answers: bool = False  # it has started and handles the signal for stacks
-    asked: bool = False  # for its stacks
-    final: Frame | None = None
-    trouble: Trouble | None = None
-    gone_at: float | None = None  # its socket or its process has ended
-    exit: Exit | None = None
-
-    @property
-    def owes_stacks(self) -> bool:
-        return self.asked and self.gone_at is None and STACKS_END not in self.stacks
-
-    @property
-    def stack(self) -> str:
-        """Its dumps, without the frames of the launcher at the bottom."""
-        return cleaned(bytes(self.stacks).replace(STACKS_END, b"").decode("utf-8", "replace"))
 
 
 class Attempt:
@@ -125,29 +55,18 @@ class Attempt:
         self._late: str | None = None
         self._missing: tuple[int, ...] = ()
         self._tally = ""
-        self._is_told_late = False
         self._port = 0
         self._blamed: list[RankState] = []
         self._ports: list[socket.socket] = []
         self._outcome = Outcome()
-        self._wake_in, self._wake_out = socket.socketpair()
-
-    def wake(self, *, is_late: bool = False) -> None:
-        """From any thread or signal handler: leave `select`, so that a pending exception of this thread is raised.
-
-        `is_late`: the task's own time is up; when it ends `run`, the stacks of the ranks go into the log.
-        """
-        self._is_told_late = self._is_told_late or is_late
-        try:
-            self._wake_out.send(b"!", socket.MSG_DONTWAIT)
-        except OSError:
-            return  # full: it will wake anyway; closed: it has ended
 
     def run(self) -> Outcome:
         """Returns when no process of this attempt is left, unless an exception of the caller's own comes through."""
+        stop = self._plan.stop
         with selectors.DefaultSelector() as self._selector:
             try:
-                self._selector.register(self._wake_in, selectors.EVENT_READ, lambda: self._wake_in.recv(64))
+                if stop is not None:
+                    self._selector.register(stop, selectors.EVENT_READ, lambda: self._on_stop(stop))
                 self._selector.register(self._zygote.channel, selectors.EVENT_READ, self._on_zygote)
                 self._start_all()
                 self._start_clocks()
@@ -158,7 +77,7 @@ class Attempt:
                     self._wait()
                 return self._conclude()
             except BaseException:
-                if self._is_told_late and not self._stopping:
+                if stop is not None and stop.is_late and not self._stopping:
                     self._log_stacks()
                 raise
             finally:
@@ -202,9 +121,10 @@ class Attempt:
             yield Start(place, {**os.environ, **variables, **told}, config.grace_s)
 
     def _start_clocks(self) -> None:
-        limit = self._config.timeout_s
-        if limit is not None:
-            self._at("timeout", limit, lambda: self._on_late(f"did not end within timeout_s={limit:g} s"))
+        limit, deadline = self._config.timeout_s, self._plan.deadline
+        if deadline is not None:
+            left = deadline - time.monotonic()
+            self._at("timeout", left, lambda: self._on_late(f"did not end within timeout_s={limit:g} s"))
         join_limit = self._config.rendezvous_timeout_s
         if join_limit is not None:
             self._at("rendezvous", join_limit, lambda: self._check_joined(join_limit))
@@ -214,13 +134,8 @@ class Attempt:
         """Our ends of a rank's pipes, registered; its own ends, to be sent and closed (but for the job's)."""
         (out, out_end), (err, err_end), (stacks, stacks_end) = os.pipe(), os.pipe(), os.pipe()
         ours, theirs = socket.socketpair()
-        rank = RankState(
-            start.rank,
-            Channel(ours),
-            {out: ("stdout", LineSplitter()), err: ("stderr", LineSplitter())},
-            stacks,
-            time.monotonic(),
-        )
+        streams = {out: ("stdout", LineSplitter()), err: ("stderr", LineSplitter())}
+        rank = RankState(start.rank, Channel(ours), streams, stacks)
         self._ranks[start.rank.rank] = rank
         for fd in (out, err, stacks):
             os.set_blocking(fd, False)
@@ -294,6 +209,12 @@ class Attempt:
             rank.pid = frame.load()
             rank.answers = rank.pid != 0  # 0: in the foreground, where nobody is to be signalled
             return
+        if frame.kind is Kind.PROGRESS:
+            self._plan.progress.take(number, frame.load())
+            return
+        if frame.kind is Kind.PEAK:
+            rank.peak_kib = frame.load()
+            return
         rank.final = frame
         if frame.kind is Kind.IGNORED:
             self._outcome.ignored.append(number)
@@ -302,10 +223,17 @@ class Attempt:
         elif frame.kind is Kind.ERROR:
             rank.trouble = frame.load()
             self._on_failure()
+        if rank.trouble is None:
+            self._plan.progress.reach(len(self._returned()))
+
+    def _returned(self) -> list[int]:
+        """Ranks whose function has ended without an error."""
+        return [number for number, rank in self._ranks.items() if rank.final is not None and rank.trouble is None]
 
     def _on_gone(self, rank: RankState, when: float) -> None:
         if rank.gone_at is None:
             rank.gone_at = when
+            self._plan.progress.end(rank.place.rank)
             self._hasten_stacks()
             if rank.final is None:
                 self._on_failure()
@@ -338,6 +266,14 @@ class Attempt:
 
     # -- ending --------------------------------------------------------------------------------------------------------
 
+    def _on_stop(self, stop: Stop) -> None:
+        """Where the task's time is up, an exception of this thread's usually comes instead."""
+        self._forget(stop)
+        if stop.is_late:
+            self._on_late("had not returned when the task's time was up")
+        else:
+            self._stop()
+
     def _on_failure(self) -> None:
         """Others may have failed as well, or before: settle. Meanwhile those that have not say where they are."""
         if not self._stopping and not {"settle", "stacks"} & self._timers.keys():
@@ -347,8 +283,7 @@ class Attempt:
     def _ask_for_stacks(self) -> None:
         waiting = [one for one in self._ranks.values() if one.answers and one.final is None and one.gone_at is None]
         for rank in waiting:
-            rank.stacks.clear()
-            rank.asked = True
+            rank.asked_at = len(rank.stacks)
         self._signal(STACKS_SIGNAL, waiting)
 
     def _await_stacks(self, limit: float) -> None:
@@ -378,7 +313,7 @@ class Attempt:
             return
         self._stopping = True
         self._timers.clear()
-        self._blamed = [rank for rank in self._ranks.values() if rank.trouble or (rank.gone_at and rank.final is None)]
+        self._blamed = [rank for rank in self._ranks.values() if rank.trouble or rank.has_left]
         self._signal(signal.SIGTERM)
         self._at("kill", self._config.grace_s, lambda: self._signal(signal.SIGKILL))
 
@@ -398,7 +333,11 @@ class Attempt:
 
     def _timeout_error(self) -> RankTimeout:
         assert self._late is not None
-        stacks = {number: rank.stack for number, rank in self._ranks.items() if rank.asked or number in self._missing}
+        stacks = {
+            number: rank.stack
+            for number, rank in self._ranks.items()
+            if rank.asked_at is not None or number in self._missing
+        }
         return timeout_error(self._world, self._late, stacks, self._missing, self._tally)
 
     def _signal(self, number: int, ranks: Iterable[RankState] | None = None) -> None:
@@ -407,40 +346,38 @@ class Attempt:
                 self._zygote.channel.send(Kind.SIGNAL, (rank.place.rank, int(number)))
 
     def _conclude(self) -> Outcome:
-        outcome = self._outcome
+        outcome, stop = self._outcome, self._plan.stop
         if not self._stopping:
             self._blamed = [rank for rank in self._ranks.values() if rank.trouble or rank.final is None]
-        failures = [_failure(rank) for rank in self._blamed]
-        outcome.reports = [self._report(rank) for rank in self._ranks.values()]
+        self._blamed = [rank for rank in self._blamed if not rank.crashed_answering]
+        failures = [rank.failure for rank in self._blamed]
+        outcome.reports = [rank.report(self._restart, is_blamed=rank in self._blamed) for rank in self._ranks.values()]
         if self._late is not None:
             outcome.error = self._timeout_error()
         elif failures:
-            stacks = {number: one.stack for number, one in self._ranks.items() if one.asked and one not in self._blamed}
+            asked = {number: rank for number, rank in self._ranks.items() if rank.asked_at is not None}
+            stacks = {number: rank.stack for number, rank in asked.items() if rank not in self._blamed}
             notes = [*self._notes(), *whereabouts(stacks)]
             outcome.error = to_error(failures, self._world, notes, stacks)
-            outcome.may_restart = not any(failure.trouble and failure.trouble.final for failure in failures)
+            is_final = any(failure.trouble and failure.trouble.final for failure in failures)
+            outcome.may_restart = not is_final and not (stop is not None and stop.is_asked)
+        elif stop is not None and stop.is_asked and len(self._returned()) < len(self._ranks):
+            missing = sorted(self._ranks.keys() - set(self._returned()))
+            outcome.error = RankCancelled(f"{listed(missing)} of {self._world.size} had not returned", missing)
         elif 0 in self._ranks and 0 not in outcome.ignored:
             outcome.values.setdefault(0, b"")
         return outcome
 
     def _notes(self) -> list[str]:
-        early = [rank.place.rank for rank in self._ranks.values() if rank.final is not None and rank.trouble is None]
+        early = self._returned()
         return [f"had already returned: {listed(early)}"] if early else []
-
-    def _report(self, rank: RankState) -> RankReport:
-        states = {Kind.VALUE: "returned", Kind.IGNORED: "ignored", Kind.ERROR: "failed"}
-        state = states[rank.final.kind] if rank.final else "failed" if rank in self._blamed else "stopped"
-        ended = rank.exit.when if rank.exit else time.monotonic()
-        peak = rank.exit.peak_kib / 1024 if rank.exit else 0.0
-        headline = _failure(rank).headline if state == "failed" else ""
-        return RankReport(rank.place.rank, rank.place.node_rank, state, ended - rank.started, peak, headline)
 
     # -- descriptors ---------------------------------------------------------------------------------------------------
 
-    def _registered(self, thing: int | Channel) -> bool:
+    def _registered(self, thing: int | Channel | Stop) -> bool:
         return thing in self._selector.get_map()
 
-    def _forget(self, thing: int | Channel) -> None:
+    def _forget(self, thing: int | Channel | Stop) -> None:
         if self._registered(thing):
             self._selector.unregister(thing)
 
@@ -449,7 +386,7 @@ class Attempt:
             rank.results.close()
             for fd in (*rank.streams, rank.stacks_fd):
                 os.close(fd)
-        for sock in (self._wake_in, self._wake_out, *self._ports):
+        for sock in self._ports:
             sock.close()
 
 
@@ -462,20 +399,6 @@ def held_port() -> socket.socket:
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holder.bind(("127.0.0.1", 0))
     return holder
-
-
-def _failure(rank: RankState) -> Failure:
-    status = rank.exit.status if rank.exit is not None else 0
-    if rank.trouble is not None:
-        return Failure(rank.place.rank, rank.trouble.when, rank.trouble, exitcode=rank.trouble.exitcode)
-    when = min(rank.gone_at or time.monotonic(), rank.exit.when if rank.exit else time.monotonic())
-    return Failure(
-        rank.place.rank,
-        when,
-        exitcode=status if status >= 0 else None,
-        signal=-status if status < 0 else None,
-        stack=rank.stack,
-    )
 
 
 def _read(fd: int) -> bytes | None:

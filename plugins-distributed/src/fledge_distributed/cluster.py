@@ -12,10 +12,10 @@ import socket
 from collections.abc import Mapping
 from dataclasses import replace
 
-from fledge_distributed.attempt import Host
 from fledge_distributed.config import Config, Elastic, PyTorch, Ranks
 from fledge_distributed.errors import LaunchError
 from fledge_distributed.jobs import HorovodJob, MPIJob, TfJob
+from fledge_distributed.plans import Host
 from fledge_distributed.ranks import Rank, inside_rank
 
 __all__ = ["find_place", "nodes_of"]

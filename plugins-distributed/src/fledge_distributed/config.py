@@ -1,37 +1,31 @@
 """What a user writes into `task_config` to run a task on several ranks: ranks of any kind, and torch's.
 
 Each type says how its ranks run on one machine (`local_ranks`) and what the backend dispatches on (`task_type`);
-`messages` turns it into what the backend reads. `jobs` has the types for MPI, Horovod and TensorFlow.
+`messages` turns it into what the backend reads. `jobs` has the types for MPI, Horovod and TensorFlow, `replicas` what
+jobs ask the operators for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from fledge.errors import DefinitionError
+from fledge.lazy import lazy
+from fledge_distributed.options import Options, at_least, given_once, of_kind, seconds
 
 if TYPE_CHECKING:
-    from fledge.settings import Resources
+    from fledge_distributed import replicas
+    from fledge_distributed.replicas import Master, RunPolicy, Worker
+else:  # hooks load this module in every program; few of them have a job with replicas
+    replicas = lazy("fledge_distributed.replicas")
 
-__all__ = [
-    "CleanPodPolicy",
-    "Config",
-    "Elastic",
-    "Master",
-    "PyTorch",
-    "Ranks",
-    "Replica",
-    "RestartPolicy",
-    "RunPolicy",
-    "Worker",
-]
+__all__ = ["Config", "Elastic", "PyTorch", "Ranks"]
 
 
 @dataclass(frozen=True)
-class Ranks:
+class Ranks(Options):
     """`nproc` ranks on each of `nnodes` nodes, all on this machine; no framework needed.
 
     Args:
@@ -67,15 +61,19 @@ class Ranks:
         at_least("nproc", self.nproc, 1)
         at_least("nnodes", self.nnodes, 1)
         at_least("max_restarts", self.max_restarts, 0)
-        for name in ("timeout_s", "rendezvous_timeout_s", "stall_timeout_s", "grace_s"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise DefinitionError(f"{name}={value!r}: give seconds, 0 or more")
+        for name in ("timeout_s", "rendezvous_timeout_s", "stall_timeout_s"):
+            if getattr(self, name) is not None:
+                seconds(name, getattr(self, name))
+        seconds("grace_s", self.grace_s)
         if self.start not in ("auto", "zygote", "spawn"):
             raise DefinitionError(f'start={self.start!r}: choose "auto", "zygote" or "spawn"')
         if isinstance(self.preload, str):
             raise DefinitionError(f"preload={self.preload!r}: give a tuple of module names, ({self.preload!r},)")
         object.__setattr__(self, "preload", tuple(self.preload))
+        if self.log_ranks is not None:
+            ranks = range(self.nproc * self.nnodes)
+            if not isinstance(self.log_ranks, (tuple, list)) or not all(rank in ranks for rank in self.log_ranks):
+                raise DefinitionError(f"log_ranks={self.log_ranks!r}: give a tuple of ranks, 0 to {ranks[-1]}")
 
     @property
     def task_type(self) -> str:
@@ -85,62 +83,8 @@ class Ranks:
         return self
 
 
-class RestartPolicy(Enum):
-    """When the operator restarts a replica; numbers of flyteidl's kubeflow RestartPolicy."""
-
-    NEVER = 0
-    FAILURE = 1
-    ALWAYS = 2
-
-
-class CleanPodPolicy(Enum):
-    """Which pods the operator removes at the end; numbers of flyteidl's kubeflow CleanPodPolicy."""
-
-    NONE = 0
-    RUNNING = 1
-    ALL = 2
-
-
 @dataclass(frozen=True)
-class RunPolicy:
-    """How the operator treats the job as a whole; fields that are None are left to it."""
-
-    clean_pod_policy: CleanPodPolicy | None = None
-    ttl_seconds_after_finished: int | None = None
-    active_deadline_seconds: int | None = None
-    backoff_limit: int | None = None
-
-
-@dataclass(frozen=True)
-class Replica:
-    """What all replicas of one kind ask for; None: as the task itself."""
-
-    image: str | None = None
-    requests: Resources | None = None
-    limits: Resources | None = None
-    replicas: int | None = None
-    restart_policy: RestartPolicy | None = None
-    _: KW_ONLY
-    command: tuple[str, ...] = ()  # of MPI jobs only; empty: the operator's own
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "command", tuple(self.command or ()))
-        if self.replicas is not None:
-            at_least(f"{type(self).__name__}.replicas", self.replicas, 0)
-
-
-@dataclass(frozen=True)
-class Worker(Replica):
-    """The workers of a job; `replicas` of them."""
-
-
-@dataclass(frozen=True)
-class Master(Replica):
-    """The master of a PyTorch job; there is always one."""
-
-
-@dataclass(frozen=True)
-class PyTorch:
+class PyTorch(Options):
     """A PyTorchJob: one master and `worker.replicas` workers, one rank each. Locally as many ranks of this machine.
 
     Args:
@@ -150,13 +94,15 @@ class PyTorch:
         increase_shared_mem: Mount a /dev/shm larger than a container's default 64 MiB, as data loaders need it.
     """
 
-    master: Master = field(default_factory=Master)
-    worker: Worker = field(default_factory=Worker)
+    master: Master = field(default_factory=lambda: replicas.Master())  # noqa: PLW0108 - the module is loaded then
+    worker: Worker = field(default_factory=lambda: replicas.Worker())  # noqa: PLW0108 - as above
     run_policy: RunPolicy | None = None
     num_workers: int | None = None
     increase_shared_mem: bool = True
 
     def __post_init__(self) -> None:
+        of_kind("master", self.master, replicas.Master)
+        of_kind("worker", self.worker, replicas.Worker)
         at_least("worker.replicas", self.workers, 1)
 
     @property
@@ -173,7 +119,7 @@ class PyTorch:
 
 
 @dataclass(frozen=True)
-class Elastic:
+class Elastic(Options):
     """torch's elastic launch: `nproc_per_node` ranks on each of `nnodes` nodes.
 
     With one node this is a plain container task; with more it is a PyTorchJob without a master.
@@ -239,22 +185,6 @@ class Elastic:
             grace_s=self.grace_s,
             max_restarts=self.max_restarts,
         )
-
-
-def at_least(name: str, value: object, lowest: int) -> None:
-    """DefinitionError unless `value` is an int from `lowest` on."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise DefinitionError(f"{name}={value!r}: give a whole number, {lowest} or more")
-
-
-def given_once(job: str, kind: str, replicas: int | None, old: str, count: int | None) -> int:
-    """The number of replicas of a kind, which has an older spelling on the job itself."""
-    if (replicas is None) == (count is None):
-        name = kind.capitalize() if kind != "ps" else "PS"
-        raise DefinitionError(
-            f"{job}: give the number once, as {kind}={name}(replicas=...); {old} is its older spelling"
-        )
-    return replicas if replicas is not None else count or 0
 
 
 class Config(Protocol):

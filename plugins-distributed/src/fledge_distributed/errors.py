@@ -11,7 +11,15 @@ from datetime import datetime, timezone
 
 from fledge.errors import FledgeError
 
-__all__ = ["LaunchError", "LeaderIgnored", "RankError", "RankFailed", "RankTimeout", "RemoteTraceback"]
+__all__ = [
+    "LaunchError",
+    "LeaderIgnored",
+    "RankCancelled",
+    "RankError",
+    "RankFailed",
+    "RankTimeout",
+    "RemoteTraceback",
+]
 
 
 class RankError(FledgeError):
@@ -52,6 +60,17 @@ class RankTimeout(RankError, TimeoutError):  # noqa: N818 - the name is part of 
     def __init__(self, message: str, stacks: Mapping[int, str], missing: Sequence[int]) -> None:
         super().__init__(message)
         self.stacks, self.missing = dict(stacks), tuple(missing)
+
+
+class RankCancelled(RankError):  # noqa: N818 - named as its siblings
+    """The run was told to end, by its own `cancel` or that of a run around it, before all ranks had returned.
+
+    Fields: `missing` (ranks that had not returned; empty when none had been started).
+    """
+
+    def __init__(self, message: str, missing: Sequence[int] = ()) -> None:
+        super().__init__(f"the run was cancelled: {message}")
+        self.missing = tuple(missing)
 
 
 class LeaderIgnored(RankError):  # noqa: N818 - the name is part of the public API

@@ -46,7 +46,9 @@ class Kind(enum.IntEnum):
     IGNORED = 22  # the function raised IgnoreOutputs
     ERROR = 23  # failures.Trouble
     JOIN = 24  # a rank that another launcher has started asks for its descriptors: (rank, process id)
-    EXTRA = 25  # named bytes that go along with the result (decks, progress)
+    EXTRA = 25  # named bytes that go along with the result (decks)
+    PROGRESS = 26  # a ProgressReport
+    PEAK = 27  # its largest resident size in KiB, of a rank that the zygote does not reap
 
 
 class Frame(NamedTuple):

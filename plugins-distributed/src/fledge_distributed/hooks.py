@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fledge.hooks.spec import hookimpl
+from fledge.lazy import lazy
 from fledge_distributed.config import Elastic, PyTorch, Ranks
 from fledge_distributed.jobs import HorovodJob, MPIJob, TfJob
 from fledge_distributed.rank_task import MultiRankTask
-from fledge_distributed.reports import RankReport, as_html
 
 if TYPE_CHECKING:
     from fledge.base_task import PythonTask
+    from fledge_distributed import reports
+else:
+    reports = lazy("fledge_distributed.reports")
 
 __all__ = ["HOOK_API", "register_task_types", "render"]
 
@@ -29,7 +32,8 @@ def register_task_types(register: Callable[[type, type[PythonTask[Any]]], None])
 @hookimpl
 def render(value: object) -> str | None:
     """A table with a row per rank, for one RankReport or a sequence of nothing else."""
-    reports = [value] if isinstance(value, RankReport) else value
-    if not isinstance(reports, (list, tuple)) or not reports or not all(isinstance(one, RankReport) for one in reports):
+    several = value if isinstance(value, (list, tuple)) else (value,)
+    # By name first: until there is a report, nobody needs its module.
+    if not several or type(several[0]).__name__ != "RankReport":
         return None
-    return as_html(reports)
+    return reports.as_html(several) if all(isinstance(one, reports.RankReport) for one in several) else None

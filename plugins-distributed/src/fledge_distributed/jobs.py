@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fledge.errors import DefinitionError
-from fledge_distributed.config import Ranks, Replica, RunPolicy, Worker, at_least, given_once
+from fledge.lazy import lazy
+from fledge_distributed.config import Ranks
+from fledge_distributed.options import Options, at_least, given_once, of_kind
 
 if TYPE_CHECKING:
+    import json
+
+    from fledge_distributed import replicas
     from fledge_distributed.ranks import Rank
+    from fledge_distributed.replicas import PS, Chief, Evaluator, Launcher, RunPolicy, Worker
+else:
+    json = lazy("json")
+    replicas = lazy("fledge_distributed.replicas")
 
-__all__ = ["PS", "Chief", "Evaluator", "HorovodJob", "Launcher", "MPIJob", "TfJob"]
+__all__ = ["HorovodJob", "MPIJob", "TfJob"]
 
 
 @dataclass(frozen=True)
-class Launcher(Replica):
-    """The replica of an MPI job that runs mpirun."""
-
-
-@dataclass(frozen=True)
-class _Mpi:
+class _Mpi(Options):
     """What MPIJob and HorovodJob share.
 
     Args:
@@ -32,14 +35,16 @@ class _Mpi:
         num_launcher_replicas, num_workers: The older spellings of `launcher.replicas` and `worker.replicas`.
     """
 
-    launcher: Launcher = field(default_factory=lambda: Launcher(replicas=1))
-    worker: Worker = field(default_factory=Worker)
+    launcher: Launcher = field(default_factory=lambda: replicas.Launcher(replicas=1))
+    worker: Worker = field(default_factory=lambda: replicas.Worker())  # noqa: PLW0108 - the module is loaded then
     run_policy: RunPolicy | None = None
     slots: int = 1
     num_launcher_replicas: int | None = None
     num_workers: int | None = None
 
     def __post_init__(self) -> None:
+        of_kind("launcher", self.launcher, replicas.Launcher)
+        of_kind("worker", self.worker, replicas.Worker)
         at_least("slots", self.slots, 1)
         at_least("worker.replicas", self.workers, 1)
         if self.launchers != 1:
@@ -62,7 +67,6 @@ class _Mpi:
         return Ranks(self.slots, nnodes=self.workers)
 
 
-@dataclass(frozen=True)
 class MPIJob(_Mpi):
     """An MPIJob: `slots` ranks on each of `worker.replicas` workers, started by mpirun from the launcher.
 
@@ -140,22 +144,7 @@ def _open_mpi(rank: Rank) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Chief(Replica):
-    """The chief of a TensorFlow job: its outputs are the task's."""
-
-
-@dataclass(frozen=True)
-class PS(Replica):
-    """The parameter servers of a TensorFlow job."""
-
-
-@dataclass(frozen=True)
-class Evaluator(Replica):
-    """The evaluators of a TensorFlow job; most jobs have none."""
-
-
-@dataclass(frozen=True)
-class TfJob:
+class TfJob(Options):
     """A TFJob: chief, workers, parameter servers and evaluators. Locally each replica is a rank with its TF_CONFIG.
 
     The leader is the chief, or worker 0 where there is no chief.
@@ -166,10 +155,10 @@ class TfJob:
         num_workers, num_ps_replicas, num_chief_replicas, num_evaluator_replicas: The older spellings of the replicas.
     """
 
-    chief: Chief = field(default_factory=Chief)
-    ps: PS = field(default_factory=PS)
-    worker: Worker = field(default_factory=Worker)
-    evaluator: Evaluator = field(default_factory=Evaluator)
+    chief: Chief = field(default_factory=lambda: replicas.Chief())  # noqa: PLW0108 - the module is loaded then
+    ps: PS = field(default_factory=lambda: replicas.PS())  # noqa: PLW0108 - the module is loaded then
+    worker: Worker = field(default_factory=lambda: replicas.Worker())  # noqa: PLW0108 - the module is loaded then
+    evaluator: Evaluator = field(default_factory=lambda: replicas.Evaluator())  # noqa: PLW0108 - the module is loaded then
     run_policy: RunPolicy | None = None
     num_workers: int | None = None
     num_ps_replicas: int | None = None
@@ -177,6 +166,9 @@ class TfJob:
     num_evaluator_replicas: int | None = None
 
     def __post_init__(self) -> None:
+        kinds = {"chief": replicas.Chief, "ps": replicas.PS, "worker": replicas.Worker, "evaluator": replicas.Evaluator}
+        for name, kind in kinds.items():
+            of_kind(name, getattr(self, name), kind)
         for name, count in self.counts.items():
             at_least(f"{name}.replicas", count, 0)
         if self.counts["chief"] > 1:

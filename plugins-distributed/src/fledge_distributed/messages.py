@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from flyteidl.plugins.kubeflow import common_pb2, mpi_pb2, pytorch_pb2, tensorflow_pb2
 
 from fledge import idl
-from fledge_distributed.config import Elastic, PyTorch, Replica, RunPolicy
+from fledge_distributed.config import Elastic, PyTorch
 from fledge_distributed.jobs import HorovodJob, MPIJob, TfJob
 
 if TYPE_CHECKING:
     from fledge.settings import Resources
+    from fledge_distributed.replicas import Replica, RunPolicy
 
 __all__ = ["custom"]
 

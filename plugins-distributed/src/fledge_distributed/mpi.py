@@ -18,14 +18,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from fledge_distributed.attempt import Attempt, RankState
+from fledge_distributed.attempt import Attempt
 from fledge_distributed.errors import LaunchError
 from fledge_distributed.frames import Channel, Kind
 from fledge_distributed.logs import LineSplitter
 from fledge_distributed.supervision import temporary_prefix
 from fledge_distributed.worker import STACKS_SIGNAL, Descriptors, Exit, Start, enter
+
+if TYPE_CHECKING:
+    from fledge_distributed.rank_state import RankState
 
 __all__ = ["MpiAttempt", "join", "mpirun"]
 
@@ -144,7 +147,7 @@ class MpiAttempt(Attempt):
         for number, rank in self._ranks.items():
             status = 0 if rank.final is not None else _status(exit_.status) if number in at_fault else -signal.SIGTERM
             super()._on_exit(Exit(number, status, time.monotonic(), 0))
-        if self._pending and not self._ranks:
+        if self._pending and not self._ranks and not self._stopping:
             raise LaunchError("mpirun started no rank:\n" + "\n".join(self._said[-20:]))
 
     def _at_fault(self) -> set[int]:

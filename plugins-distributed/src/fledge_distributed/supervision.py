@@ -13,10 +13,15 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import weakref
+from typing import TYPE_CHECKING
 
-from fledge_distributed.errors import LaunchError
+from fledge_distributed.errors import LaunchError, RankCancelled
 from fledge_distributed.frames import Channel, Frame, Kind
+
+if TYPE_CHECKING:
+    from fledge_distributed.stopping import Stop
 
 __all__ = ["Zygote", "give_back", "idle_processes", "lease", "temporary_prefix", "warm_up"]
 
@@ -62,21 +67,32 @@ class Zygote:
         _alive.add(self)
         self.channel.send(Kind.PRELOAD, (key[0], key[1]))
 
-    def wait_ready(self) -> None:
-        """Return once the preload is done. LaunchError: it failed."""
-        while not self._ready:
-            for frame in self.receive():
+    def wait_ready(self, stop: Stop | None = None, deadline: float | None = None) -> None:
+        """Return once the preload is done.
+
+        Raises:
+            LaunchError: It failed, or was not done at the deadline (`time.monotonic()` seconds).
+            RankCancelled: The run was told to end before it began.
+        """
+        while not self._ready or (stop is not None and stop.is_asked):
+            if stop is not None and stop.is_asked:
+                raise RankCancelled("no rank had been started")
+            if deadline is not None and time.monotonic() >= deadline:
+                raise LaunchError(f"the imports of {', '.join(self.key[0])} were not done within timeout_s")
+            for frame in self._receive(stop, deadline):
                 if frame.kind is Kind.PRELOAD_FAILED:
                     self.close()
                     raise LaunchError(frame.load())
                 if frame.kind is Kind.READY:
                     self._ready, self.spawn_reason = True, frame.load()
 
-    def receive(self) -> list[Frame]:
-        """Wait for the next frames. LaunchError when the zygote has died."""
+    def _receive(self, stop: Stop | None, deadline: float | None) -> list[Frame]:
+        """Wait for the next frames, for the deadline or for the stop. LaunchError when the zygote has died."""
         with selectors.DefaultSelector() as selector:
             selector.register(self.channel, selectors.EVENT_READ)
-            selector.select()
+            if stop is not None:
+                selector.register(stop, selectors.EVENT_READ)
+            selector.select(None if deadline is None else max(0.0, deadline - time.monotonic()))
         frames = self.channel.receive()
         if not frames and self.channel.closed:
             raise self.died()
@@ -94,6 +110,8 @@ class Zygote:
         """End it, with all it has started; returns when the process is gone."""
         _alive.discard(self)
         self.channel.close()
+        if not self._ready:
+            self.process.kill()  # an import may take for ever, and there is no rank yet
         interrupted: BaseException | None = None
         while self.process.returncode is None:
             try:

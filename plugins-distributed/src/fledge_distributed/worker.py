@@ -10,21 +10,36 @@ from __future__ import annotations
 import ctypes
 import faulthandler
 import os
+import resource
 import signal
 import socket
 import sys
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn, TextIO
 
+from fledge.progress import ProgressReport, shown_to
 from fledge_distributed.frames import Channel, Kind, read_file, unpickled
 from fledge_distributed.ranks import Rank, enter_rank
 from fledge_distributed.targets import Target, load_target
 from fledge_distributed.troubles import describe, ignores_outputs
 
-__all__ = ["STACKS_END", "Descriptors", "Exit", "Job", "Start", "die_with_parent", "enter", "main", "send_extra"]
+__all__ = [
+    "STACKS_END",
+    "STACKS_SIGNAL",
+    "Descriptors",
+    "Exit",
+    "Job",
+    "Start",
+    "die_with_parent",
+    "enter",
+    "main",
+    "peak_kib",
+    "send_extra",
+]
 
 STACKS_SIGNAL = signal.SIGUSR2  # dumps the Python stacks of all threads into Descriptors.stacks
 STACKS_END = bytes([STACKS_SIGNAL])  # follows each dump: the interpreter's C handler writes it, even in native code
@@ -43,7 +58,11 @@ class Descriptors(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """The same for all ranks of a run. `collect_all`: every rank sends its bytes, not the leader alone."""
+    """The same for all ranks of a run.
+
+    `collect_all`: every rank sends its bytes, not the leader alone. `tells_progress`: every rank sends its reports of
+    progress.
+    """
 
     target: Target
     payload: bytes
@@ -51,6 +70,7 @@ class Job:
     argv: tuple[str, ...]
     folder: str
     collect_all: bool = False
+    tells_progress: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,9 +101,14 @@ _results: Channel | None = None
 
 
 def send_extra(name: str, data: bytes) -> None:
-    """Hand named bytes (a deck, progress) to the caller; nothing outside a rank."""
+    """Hand named bytes (a deck) to the caller; nothing outside a rank."""
     if _results is not None:
         _results.send(Kind.EXTRA, (name, data))
+
+
+def peak_kib(usage: resource.struct_rusage) -> int:
+    """The largest resident size of a process."""
+    return usage.ru_maxrss // 1024 if sys.platform == "darwin" else usage.ru_maxrss
 
 
 def main() -> NoReturn:
@@ -99,7 +124,7 @@ def enter(start: Start, fds: Descriptors, parent: int) -> NoReturn:
     code = 70
     try:
         results = _take_place(start, fds, parent)
-        code = _work(start.rank, fds.job, results)
+        code = _work(start, fds.job, results)
     except BrokenPipeError:
         code = 71  # the caller is gone; nobody is left to tell
     except BaseException:  # noqa: BLE001 - before there is a channel to report on: the rank's stderr, then exit code 70
@@ -128,7 +153,7 @@ def _take_place(start: Start, fds: Descriptors, parent: int) -> Channel:
         os.close(source)
     sys.stdout, sys.stderr = (_line_writer(fd) for fd in (1, 2))
     _results = Channel(socket.socket(fileno=fds.results))
-    os.register_at_fork(after_in_child=_results.close)  # else children of a dead rank hide its end
+    os.register_at_fork(after_in_child=_let_go)  # else children of a dead rank hide its end
     _handle_signals(fds.stacks)
     if not start.inherit:
         os.environ.clear()
@@ -138,6 +163,14 @@ def _take_place(start: Start, fds: Descriptors, parent: int) -> Channel:
     _reseed()
     _results.send(Kind.STARTED, os.getpid())
     return _results
+
+
+def _let_go() -> None:
+    """In a child of the rank: it reports nothing."""
+    global _results  # noqa: PLW0603 - as above
+    if _results is not None:
+        _results.close()
+        _results = None
 
 
 def _line_writer(fd: int) -> TextIO:
@@ -168,26 +201,49 @@ def _reseed() -> None:
         numpy_random.seed()
 
 
-def _work(rank: Rank, job_fd: int, results: Channel) -> int:
+def _work(start: Start, job_fd: int, results: Channel) -> int:
     """Call the target and send the one frame that says how it went. Returns the exit code."""
+    kind, value, code = _worked(start.rank, job_fd)
+    if start.inherit:
+        results.send(Kind.PEAK, peak_kib(resource.getrusage(resource.RUSAGE_SELF)))
+    try:
+        results.send(kind, value)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a value for which there is no memory: the caller has to hear of it
+        results.send(Kind.ERROR, describe(error))
+        return 1
+    if kind is Kind.VALUE:
+        _finalize_mpi()
+    return code
+
+
+def _worked(rank: Rank, job_fd: int) -> tuple[Kind, object, int]:
+    """What the frame holds, and the exit code."""
     try:
         job: Job = unpickled(read_file(job_fd))
         os.close(job_fd)
         os.chdir(job.folder)
         sys.path[:], sys.argv[:] = job.path, job.argv
         target = load_target(job.target)
-        value = _checked(target(job.payload), job.target)
+        with _progress_sent(job):
+            value = _checked(target(job.payload), job.target)
         _flush()
-        results.send(Kind.VALUE, value if rank.is_leader or job.collect_all else b"")
-        _finalize_mpi()
-        return 0
+        return Kind.VALUE, value if rank.is_leader or job.collect_all else b"", 0
     except BaseException as error:  # noqa: BLE001 - everything a user's code can do to leave is reported
         if ignores_outputs(error):
-            results.send(Kind.IGNORED, b"")
-            return 0
+            return Kind.IGNORED, b"", 0
         trouble = describe(error)
-        results.send(Kind.ERROR, trouble)
-        return 1 if trouble.exitcode is None else trouble.exitcode & 0xFF
+        return Kind.ERROR, trouble, 1 if trouble.exitcode is None else trouble.exitcode & 0xFF
+
+
+def _progress_sent(job: Job) -> AbstractContextManager[None]:
+    return shown_to(_send_progress) if job.tells_progress else nullcontext()
+
+
+def _send_progress(one: ProgressReport) -> None:
+    if _results is not None:
+        _results.send(Kind.PROGRESS, one)
 
 
 def _finalize_mpi() -> None:

@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fledge_distributed.frames import Channel, Frame, Kind, anonymous_file
-from fledge_distributed.worker import STACKS_SIGNAL, Descriptors, Exit, Start, die_with_parent, enter
+from fledge_distributed.worker import STACKS_SIGNAL, Descriptors, Exit, Start, die_with_parent, enter, peak_kib
 
 __all__ = ["main"]
 
@@ -196,7 +196,7 @@ class _Zygote:
             _, status, usage = os.wait4(pid, 0)
             rank = self.ranks.pop(pid, None)
             if rank is not None:
-                exit_ = Exit(rank, os.waitstatus_to_exitcode(status), time.monotonic(), _kib(usage.ru_maxrss))
+                exit_ = Exit(rank, os.waitstatus_to_exitcode(status), time.monotonic(), peak_kib(usage))
                 self._tell(Kind.EXIT, exit_)
 
     def _end_all(self) -> None:
@@ -258,10 +258,6 @@ def _why_not_fork() -> str | None:
     if torch is not None and torch.cuda.is_initialized():
         return "a preloaded module has initialized CUDA"
     return None
-
-
-def _kib(maxrss: int) -> int:
-    return maxrss // 1024 if sys.platform == "darwin" else maxrss
 
 
 if __name__ == "__main__":
