@@ -159,7 +159,8 @@ class Task:
         finally:
             if params.decks:
                 self._keep_decks(params, storage)
-            scratch.remove()
+            if scratch.folder is not None:
+                scratch.remove()
 
     def _keep_decks(self, params: ExecutionParameters, storage: StorageRouter) -> None:
         """Where a local run's decks go; a bare task has none."""

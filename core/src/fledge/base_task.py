@@ -79,6 +79,8 @@ UNSET_CARD = "_uc"
 _log = lazy_logger("fledge.task")
 
 T = TypeVar("T")
+_IN_WORKFLOW = ExecutionState.Mode.LOCAL_WORKFLOW_EXECUTION
+_LOCAL_TASK = ExecutionState(ExecutionState.Mode.LOCAL_TASK_EXECUTION)
 ALL_DECK_FIELDS = (
     DeckField.SOURCE_CODE,
     DeckField.DEPENDENCIES,
@@ -233,10 +235,11 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         if ctx.compilation_state is not None and ctx.compilation_state.mode == 1:
             return self.compile(ctx, *args, **kwargs)
         inputs = self.python_interface.bind(self.name, args, kwargs)
-        if ctx.execution_state.mode is ExecutionState.Mode.LOCAL_WORKFLOW_EXECUTION:
+        if ctx.execution_state.mode is _IN_WORKFLOW:
             return self.local_execute(ctx, **inputs)
         storage = ctx.storage.with_(live=ctx.storage.live or LiveStore(), keep_local=True)
-        run = ctx.for_run(ExecutionState(self.local_execution_mode()), storage, 0)
+        mode = self.local_execution_mode()
+        run = ctx.for_run(_LOCAL_TASK if mode is _LOCAL_TASK.mode else ExecutionState(mode), storage, 0)
         return self._native_result(run, self.local_execute(run, **inputs))
 
     def _native_result(self, ctx: FlyteContext, result: Value) -> Value:
@@ -264,7 +267,6 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             TypeConversionError: An input does not fit its declared type.
             CallError: An argument the interface does not have.
         """
-        ctx.plugins.load()
         inputs = self.input_literals(ctx, kwargs)
         found = self.run_locally(ctx, inputs).literals
         compiled = self._compiled(ctx)
@@ -305,6 +307,8 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             metadata: In place of the task's own, as a workflow's node may override it.
         """
         metadata = self.metadata if metadata is None else metadata
+        if not (metadata.cache or metadata.retries or metadata.timeout or metadata.deprecated or self._environment):
+            return self.sandbox_execute(ctx, inputs)
         if metadata.cache:
             config = LocalConfig.from_env() if ctx.config is None else ctx.config
             if config.cache_enabled:
@@ -314,8 +318,6 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
     def _run_uncached(
         self, ctx: FlyteContext, inputs: literals.LiteralMap, metadata: TaskMetadata
     ) -> literals.LiteralMap:
-        if not (metadata.retries or metadata.timeout or metadata.deprecated or self._environment):
-            return self.sandbox_execute(ctx, inputs)
         warn_if_deprecated(self.name, metadata.deprecated)
         with environment(self._environment):
             return run_attempts(self.name, metadata, ctx, lambda run: self.sandbox_execute(run, inputs))
@@ -500,6 +502,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
     def _compiled(self, ctx: FlyteContext) -> CompiledInterface:
         compiled = self._memo.compiled
         if compiled is None or compiled.registry is not ctx.registry:
+            ctx.plugins.load()  # they may bring types
             compiled = self._memo.compiled = self.python_interface.compile(ctx.registry)
         return compiled
 

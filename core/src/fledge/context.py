@@ -113,27 +113,31 @@ class _Copyable:
 
 
 class Scratch:
-    """A folder of one run: made on first access, removed with the run."""
+    """A folder of one run: made on first access, removed with the run.
 
-    __slots__ = ("_path",)
+    Attributes:
+        folder: The folder if anybody asked for it.
+    """
+
+    __slots__ = ("folder",)
 
     def __init__(self) -> None:
-        self._path: str | None = None
+        self.folder: str | None = None
 
     @property
     def path(self) -> str:
-        if self._path is None:
-            self._path = tempfile.mkdtemp(prefix="fledge-run-")
-        return self._path
+        if self.folder is None:
+            self.folder = tempfile.mkdtemp(prefix="fledge-run-")
+        return self.folder
 
     def made(self) -> str | None:
-        """The folder if anybody asked for it."""
-        return self._path
+        """The folder if anybody asked for it, as a function to hand on."""
+        return self.folder
 
     def remove(self) -> None:
-        if self._path is not None:
-            shutil.rmtree(self._path, ignore_errors=True)
-            self._path = None
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = None
 
 
 class Secrets:

@@ -54,8 +54,9 @@ class Promise:
     def __init__(self, var: str, val: literals.Literal | NodeOutput, attr_path: tuple[str | int, ...] = ()) -> None:
         self.var = var
         self.attr_path = attr_path
-        self._ref = val if isinstance(val, NodeOutput) else None
-        self._val = None if isinstance(val, NodeOutput) else val
+        self._ref: NodeOutput | None
+        self._val: literals.Literal | None
+        self._ref, self._val = (val, None) if isinstance(val, NodeOutput) else (None, val)
 
     @property
     def is_ready(self) -> bool:

@@ -25,10 +25,11 @@ class PlainForm:
     """A type inside a structured value: to and from what MessagePack can carry, and its JSON schema.
 
     `pack(value, storage)` gives None, bool, int, float, str, bytes, list or dict; `unpack(plain, storage)` the value
-    again. Both raise Mismatch. `classes` and `fits` are as in `Converter`.
+    again. Both raise Mismatch. `classes` and `fits` are as in `Converter`. Values of exactly the class `as_is` are
+    their own plain form: nobody has to call.
     """
 
-    __slots__ = ("classes", "fits", "pack", "schema", "unpack")
+    __slots__ = ("as_is", "classes", "fits", "pack", "schema", "unpack")
 
     def __init__(
         self,
@@ -37,8 +38,9 @@ class PlainForm:
         schema: Callable[[], dict[str, Plain]],
         classes: tuple[type, ...] = (),
         fits: Callable[[Value], bool] | None = None,
+        as_is: type | None = None,
     ) -> None:
-        self.pack, self.unpack, self.schema, self.classes = pack, unpack, schema, classes
+        self.pack, self.unpack, self.schema, self.classes, self.as_is = pack, unpack, schema, classes, as_is
         self.fits = fits or (lambda value: type(value) in classes)
 
 

@@ -30,7 +30,7 @@ class ScalarTransformer(TypeTransformer[Value]):
     """A scalar type as a table row.
 
     `fill_all` and `read_all` are there for the types that come in long lists; `quick(read)` is `read` with a short cut
-    for values that are not the default, as those are set for sure.
+    for values that are not the default, as those are set for sure; `as_is`: values are their own plain form.
     """
 
     def __init__(
@@ -47,11 +47,12 @@ class ScalarTransformer(TypeTransformer[Value]):
         fill_all: Callable[..., None] | None = None,
         read_all: Callable[..., list[Value] | None] | None = None,
         quick: Callable[[Callable[..., Value]], Callable[..., Value]] = lambda read: read,
+        as_is: bool = False,
     ) -> None:
         super().__init__(name or python_type.__name__, python_type)
         self._simple, self._fill, self._read = simple, fill, read
         classes = (python_type,)
-        self._plain = PlainForm(pack, unpack, lambda: dict(schema), classes)
+        self._plain = PlainForm(pack, unpack, lambda: dict(schema), classes, as_is=python_type if as_is else None)
         self._fill_all, self._read_all, self._quick = fill_all, read_all, quick
 
     def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:  # noqa: ARG002 - given by the base class
@@ -165,9 +166,11 @@ def _pack_int(value: object, _: StorageRouter) -> int:
 
 
 def _unpack_int(plain: object, _: StorageRouter) -> int:
+    if type(plain) is int and INT64_MIN <= plain <= INT64_MAX:
+        return plain
     if type(plain) is float:
         return _int_of_float(plain)
-    return _pack_int(plain, _)
+    raise _bad_int(plain)
 
 
 # -- float -------------------------------------------------------------------------------------------------------------
@@ -337,6 +340,7 @@ SCALARS: tuple[TypeTransformer[Value], ...] = (
         fill_all=_fill_floats,
         read_all=_read_floats,
         quick=_quick_float,
+        as_is=True,
     ),
     ScalarTransformer(
         str,
@@ -349,8 +353,11 @@ SCALARS: tuple[TypeTransformer[Value], ...] = (
         fill_all=_fill_strs,
         read_all=_read_strs,
         quick=_quick_str,
+        as_is=True,
     ),
-    ScalarTransformer(bool, "BOOLEAN", _fill_bool, _read_bool, _same(bool), _same(bool), {"type": "boolean"}),
+    ScalarTransformer(
+        bool, "BOOLEAN", _fill_bool, _read_bool, _same(bool), _same(bool), {"type": "boolean"}, as_is=True
+    ),
     ScalarTransformer(
         type(None), "NONE", _fill_none, _read_none, _same(type(None)), _same(type(None)), {"type": "null"}, name="none"
     ),

@@ -16,7 +16,7 @@ from fledge.types.freeform import convert_dict, copy_free_dict, is_key, key_from
 from fledge.types.hints import unwrap
 from fledge.types.kinds import Annotation, Plain, Value
 from fledge.types.mismatch import Mismatch, key_step
-from fledge.types.wire import MSGPACK, decode, fill_msgpack, msgpack_struct_type, read_indirect
+from fledge.types.wire import MSGPACK, decode, encode, msgpack_struct_type, read_indirect
 
 if TYPE_CHECKING:
     from fledge.idl import literals as pb_literals
@@ -255,11 +255,13 @@ def compile_struct(
     pack, unpack = plain.pack, plain.unpack
 
     def fill(literal: pb_literals.Literal, value: object, storage: StorageRouter) -> None:
-        fill_msgpack(literal, pack(value, storage))
+        binary = literal.scalar.binary
+        binary.value, binary.tag = encode(pack(value, storage)), MSGPACK
 
     def read(literal: pb_literals.Literal, storage: StorageRouter) -> object:
-        if literal.scalar.binary.tag == MSGPACK:
-            return unpack(decode(literal, python_type), storage)
+        binary = literal.scalar.binary
+        if binary.tag == MSGPACK:
+            return unpack(decode(binary.value, python_type, literal), storage)
         return read_indirect(literal, storage, python_type, read, plain)
 
     return Converter(python_type, literal_type, fill, read, plain=plain, classes=plain.classes, fits=plain.fits)

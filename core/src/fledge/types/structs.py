@@ -73,11 +73,11 @@ def _pack_fields(
     return packed
 
 
-_Step = tuple[str, Callable[..., Value], bool]  # name, unpack, required
+_Step = tuple[str, type | None, Callable[..., Value], bool]  # name, class that is its own plain form, unpack, required
 
 
 def _steps(fields: list[Field], forms: Mapping[str, PlainForm]) -> list[_Step]:
-    return [(field.name, forms[field.name].unpack, field.required) for field in fields]
+    return [(one.name, forms[one.name].as_is, forms[one.name].unpack, one.required) for one in fields]
 
 
 def _unpack_fields(
@@ -88,9 +88,10 @@ def _unpack_fields(
         raise Mismatch(python_type, plain)
     values, name = {}, ""
     try:
-        for name, unpack, required in steps:
+        for name, as_is, unpack, required in steps:
             if name in plain:
-                values[name] = unpack(plain[name], storage)
+                value = plain[name]
+                values[name] = value if type(value) is as_is else unpack(value, storage)
             elif required:
                 raise Mismatch(python_type, plain, f"field {name!r} is missing")  # noqa: TRY301 - its step joins the path below
     except Mismatch as exc:
@@ -124,7 +125,7 @@ class DataclassTransformer(_StructTransformer):
     def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         fields, forms = self._fields(python_type), self._forms(python_type, registry)
         cls = class_of(python_type)
-        packs = [(field.name, forms[field.name].pack) for field in fields]
+        packs = [(name, form.as_is, form.pack) for name, form in forms.items()]
         steps = _steps(fields, forms)
         late = [field.name for field in fields if not field.init]
 
@@ -134,8 +135,9 @@ class DataclassTransformer(_StructTransformer):
                 raise Mismatch(python_type, value, reason)
             packed, name = {}, ""
             try:
-                for name, pack_field in packs:
-                    packed[name] = pack_field(getattr(value, name), storage)
+                for name, as_is, pack_field in packs:
+                    field = getattr(value, name)
+                    packed[name] = field if type(field) is as_is else pack_field(field, storage)
             except Mismatch as exc:
                 raise exc.inside(f".{name}") from exc.__cause__
             except AttributeError as exc:

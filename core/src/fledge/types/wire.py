@@ -26,7 +26,6 @@ __all__ = [
     "MSGPACK",
     "decode",
     "encode",
-    "fill_msgpack",
     "msgpack_struct_type",
     "read_indirect",
     "read_uri",
@@ -53,18 +52,12 @@ def encode(plain: object) -> bytes:
         raise Mismatch("integers of 64 bits", plain, str(exc)) from exc
 
 
-def decode(literal: pb_literals.Literal, expected: object) -> Plain:
-    """The plain value of a `scalar.binary` literal with tag "msgpack"."""
+def decode(data: bytes, expected: object, literal: pb_literals.Literal) -> Plain:
+    """The plain value of a `scalar.binary` literal with tag "msgpack", out of its bytes."""
     try:
-        return _msgspec()[1](literal.scalar.binary.value)
+        return _msgspec()[1](data)
     except Exception as exc:  # whatever bytes from outside make msgspec raise: they are not the value we expect
         raise Mismatch(expected, literal, f"the MessagePack bytes cannot be read: {exc}") from exc
-
-
-def fill_msgpack(literal: pb_literals.Literal, plain: object) -> None:
-    binary = literal.scalar.binary
-    binary.value = encode(plain)
-    binary.tag = MSGPACK
 
 
 def simple_type(name: str) -> Callable[[], pb_types.LiteralType]:
@@ -98,7 +91,7 @@ def read_indirect(
         if variant == "primitive":
             variant = literal.scalar.primitive.WhichOneof("value")
         elif plain is not None and variant == "binary" and literal.scalar.binary.tag == MSGPACK:
-            return plain.unpack(decode(literal, expected), storage)
+            return plain.unpack(decode(literal.scalar.binary.value, expected, literal), storage)
         elif plain is not None and variant == "generic":
             return plain.unpack(_struct_to_plain(literal.scalar.generic), storage)
     raise Mismatch(expected, literal, f"the literal holds {variant or 'nothing'}")
