@@ -49,7 +49,7 @@ def s3(server: int, monkeypatch: pytest.MonkeyPatch) -> ObjectStorage:
 def door(server: int, s3: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     """The way to the server for storages that are made from now on."""
     with Door(server) as made:
-        threading.Thread(target=made.serve_forever, daemon=True).start()
+        threading.Thread(target=made.serve_forever, args=(0.02,), daemon=True).start()
         point_to(made.server_address[1], monkeypatch)
         yield made
         made.closing.set()

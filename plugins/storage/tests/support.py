@@ -47,7 +47,8 @@ def point_to(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
 class Door(ThreadingHTTPServer):
     """Hands requests on to the server, unless `fault(method, path)` names what shall happen instead.
 
-    A fault is "hang", "cut" (half of the answer, then the connection ends) or "STATUS CODE" of an S3 error.
+    A fault is "hang", "drop" (the connection ends without an answer), "cut" (half of the answer, then it ends),
+    "trickle" (the answer in pieces of a kilobyte) or "STATUS CODE" of an S3 error.
     """
 
     daemon_threads = True
@@ -71,14 +72,16 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.server.fault(self.command, self.path)
         if fault == "hang":
             self.server.closing.wait()
-        elif fault is None or fault == "cut":
-            self._hand_on(body, cut=fault == "cut")
+        elif fault == "drop":
+            self.close_connection = True
+        elif fault in (None, "cut", "trickle"):
+            self._hand_on(body, cut=fault == "cut", piece_bytes=1024 if fault == "trickle" else None)
         else:
             status, code = fault.split()
             text = f"<Error><Code>{code}</Code><Message>{KEY} {SECRET}</Message></Error>".encode()
             self._answer(int(status), [("content-type", "application/xml")], text if self.command != "HEAD" else b"")
 
-    def _hand_on(self, body: bytes, *, cut: bool) -> None:
+    def _hand_on(self, body: bytes, *, cut: bool, piece_bytes: int | None) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.target)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
         connection.request(self.command, self.path, body, headers)
@@ -87,17 +90,25 @@ class _Handler(BaseHTTPRequestHandler):
         skipped = ("connection", "transfer-encoding", "content-length", "date", "server")
         kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in skipped]
         length = int(answer.getheader("content-length") or 0) if self.command == "HEAD" else len(data)
-        self._answer(answer.status, kept, data[: len(data) // 2] if cut else data, length)
+        self._answer(answer.status, kept, data[: len(data) // 2] if cut else data, length, piece_bytes)
         if cut:
             self.close_connection = True
 
-    def _answer(self, status: int, headers: list[tuple[str, str]], data: bytes, length: int | None = None) -> None:
+    def _answer(
+        self,
+        status: int,
+        headers: list[tuple[str, str]],
+        data: bytes,
+        length: int | None = None,
+        piece_bytes: int | None = None,
+    ) -> None:
         self.send_response(status)
         for name, value in headers:
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(data) if length is None else length))
         self.end_headers()
-        self.wfile.write(data)
+        for start in range(0, len(data), piece_bytes or len(data) or 1):
+            self.wfile.write(data[start : start + piece_bytes] if piece_bytes else data)
         self.server.sent_bytes += len(data)
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _serve

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import os
 import re
 import subprocess
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fledge.errors import StorageError
+from fledge.progress import ProgressReport, shown_to
 from fledge.storage import StorageRouter
 from fledge_storage import ObjectStorage
 from fledge_storage.objects import PART_BYTES
@@ -77,23 +82,41 @@ def test_a_file_is_replaced_whole(place: tuple[ObjectStorage, str], tmp_path: Pa
     assert (tmp_path / "file").read_text() == "second"
 
 
-def test_a_file_in_many_parts_survives_and_tells_its_progress(
-    place: tuple[ObjectStorage, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_file_in_many_parts_survives_and_tells_its_progress(place: tuple[ObjectStorage, str], tmp_path: Path) -> None:
     storage, root = place
-    caplog.set_level(logging.INFO, "fledge.storage")
     block = os.urandom(2**20)
     with (tmp_path / "big").open("wb") as file:
-        for number in range(4 * PART_BYTES // len(block) + 1):
+        for number in range(2 * PART_BYTES // len(block) + 1):
             file.write(number.to_bytes(8, "big") + block)
-    storage.put(str(tmp_path / "big"), f"{root}/big")
-    storage.get(f"{root}/big", str(tmp_path / "back"))
-    assert (tmp_path / "back").read_bytes() == (tmp_path / "big").read_bytes()
-    size = (tmp_path / "big").stat().st_size // 10**6
+    (tmp_path / "small").write_bytes(block)
+    told: list[ProgressReport] = []
+    with shown_to(told.append):
+        for name in ("big", "small"):
+            storage.put(str(tmp_path / name), f"{root}/{name}")
+            storage.get(f"{root}/{name}", str(tmp_path / f"{name} back"))
+    assert (tmp_path / "big back").read_bytes() == (tmp_path / "big").read_bytes()
+    size = (tmp_path / "big").stat().st_size
+    assert {one.name for one in told} == {f"upload {root}/big", f"download {root}/big"}
+    assert {(one.total, one.unit) for one in told} == {(size, "bytes")}
     for way in ("upload", "download"):
-        lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith(way)]
-        assert root != ROOT or len(lines) == 10
-        assert lines[-1] == f"{way} of {root}/big: {size} of {size} MB"
+        done = [one.done for one in told if one.name.startswith(way)]
+        assert (done[0], done[-1]) == (0, size)
+        assert done == sorted(done)
+    assert [one.state for one in told if one.done == size and one.state != "running"] == ["finished"] * 2
+
+
+def test_a_folder_tells_the_progress_of_all_its_files(place: tuple[ObjectStorage, str], tmp_path: Path) -> None:
+    storage, root = place
+    for number in range(3):
+        (tmp_path / "from").mkdir(exist_ok=True)
+        (tmp_path / "from" / str(number)).write_bytes(bytes(6 * 2**20))
+    told: list[ProgressReport] = []
+    with shown_to(told.append):
+        storage.put(str(tmp_path / "from"), f"{root}/folder")
+        storage.get(f"{root}/folder", str(tmp_path / "to"))
+    ends = [(one.name, one.done, one.state) for one in told if one.state != "running"]
+    total = 18 * 2**20
+    assert ends == [(f"{way} {root}/folder", total, "finished") for way in ("upload", "download")]
 
 
 def test_only_the_ranges_that_are_read_are_fetched(door: Door) -> None:
@@ -244,6 +267,56 @@ def test_a_download_that_is_always_cut_leaves_nothing(door: Door, tmp_path: Path
         assert list(tmp_path.iterdir()) == []
 
 
+def test_an_upload_whose_connection_ends_is_tried_again(door: Door, tmp_path: Path) -> None:
+    storage = ObjectStorage(SOON)
+    data = os.urandom(PART_BYTES + 5)
+    (tmp_path / "file").write_bytes(data)
+    drops = iter(["drop", None, "drop"])
+    door.fault = lambda method, _path: next(drops, None) if method == "PUT" else None
+    storage.put(str(tmp_path / "file"), f"{ROOT}/file")
+    assert storage.read(f"{ROOT}/file") == data
+
+
+@pytest.mark.parametrize(("fault", "reason"), [("drop", "the connection broke"), ("403 AccessDenied", "may not do")])
+def test_an_upload_that_fails_in_its_second_part_leaves_nothing(
+    fault: str, reason: str, door: Door, tmp_path: Path
+) -> None:
+    """Neither an object nor, in the store, parts of one, which would cost money."""
+    storage = ObjectStorage(SOON)
+    (tmp_path / "file").write_bytes(bytes(3 * PART_BYTES))
+    door.fault = lambda method, path: fault if method == "PUT" and "partNumber=2" in path else None
+    told: list[ProgressReport] = []
+    with shown_to(told.append), pytest.raises(StorageError, match=reason):
+        storage.put(str(tmp_path / "file"), f"{ROOT}/file")
+    assert told[-1].state == "failed"
+    assert storage.list(ROOT) == []
+    assert [one.split()[0] for one in door.asked if "uploadId" in one and "partNumber" not in one] == ["DELETE"]
+
+
+def test_a_slow_answer_arrives_whole(door: Door, tmp_path: Path) -> None:
+    storage = ObjectStorage(SOON)
+    data = os.urandom(2**20)
+    storage.write(f"{ROOT}/file", data)
+    door.fault = lambda _method, _path: "trickle"
+    storage.get(f"{ROOT}/file", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == data
+
+
+def test_what_cannot_be_taken_back_is_told(door: Door, tmp_path: Path) -> None:
+    storage = ObjectStorage(SOON)
+    for name in ("1", "2"):
+        (tmp_path / name).write_bytes(b"x")
+
+    def fault(method: str, path: str) -> str | None:
+        is_second = method == "PUT" and path.endswith("/2")
+        return "403 AccessDenied" if is_second or method in ("POST", "DELETE") else None
+
+    door.fault = fault
+    with pytest.raises(StorageError, match="may not do that") as caught:
+        storage.put(str(tmp_path), f"{ROOT}/folder")
+    assert caught.value.__notes__ == ["1 objects that had arrived could not be removed again, 'folder/1' among them"]
+
+
 def test_a_store_that_does_not_answer_is_given_up(door: Door) -> None:
     storage = ObjectStorage({**SOON, "max_retries": 1}, {"timeout": "300ms"})
     door.fault = lambda _method, _path: "hang"
@@ -289,12 +362,74 @@ def test_the_variables_that_the_platform_sets_are_read(
 
 
 @pytest.mark.parametrize(
-    "uri", ["gs://bucket/key", "abfs://container@account.dfs.core.windows.net/key", "s3a://bucket/key"]
+    ("uri", "kind", "config"),
+    [
+        ("s3://bucket/a/b", "S3Store", {"bucket": "bucket"}),
+        ("s3a://bucket/a/b", "S3Store", {"bucket": "bucket"}),
+        ("gs://bucket/a/b", "GCSStore", {"bucket": "bucket"}),
+        ("az://container/a/b", "AzureStore", {"container_name": "container"}),
+        ("abfs://container/a/b", "AzureStore", {"container_name": "container"}),
+        (
+            "abfss://container@account.dfs.core.windows.net/a/b",
+            "AzureStore",
+            {"container_name": "container", "account_name": "account"},
+        ),
+    ],
 )
-def test_every_scheme_finds_its_store(uri: str, s3: ObjectStorage) -> None:
-    store, key = s3._find(uri)
-    assert type(store).__name__ == {"gs": "GCSStore", "ab": "AzureStore", "s3": "S3Store"}[uri[:2]]
-    assert key == "key"
+def test_every_scheme_finds_its_store(
+    uri: str, kind: str, config: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "mine")
+    storage = ObjectStorage()
+    store, key = storage._find(uri)
+    assert (type(store).__name__, key) == (kind, "a/b")
+    found: Any = store
+    assert {name: found.config.get(name) for name in config} == config
+    assert storage._find(uri)[0] is store
+    assert storage._find(f"memory://{uri.partition('://')[2]}")[0] is not store
+
+
+@pytest.fixture
+def strangers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[ObjectStorage, Door]]:
+    """No server of Google's or Microsoft's: a door that answers what it is told to, where their tools would ask."""
+    with Door(0) as door:
+        threading.Thread(target=door.serve_forever, args=(0.02,), daemon=True).start()
+        place = f"http://127.0.0.1:{door.server_address[1]}"
+        account = {"private_key": SECRET, "private_key_id": KEY, "client_email": "a@b", "disable_oauth": True}
+        (tmp_path / "account.json").write_text(json.dumps({**account, "gcs_base_url": place}))
+        monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", str(tmp_path / "account.json"))
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "mine")
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", base64.b64encode(SECRET.encode()).decode())
+        monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", f"{place}/mine")
+        yield ObjectStorage(SOON, {"allow_http": True}), door
+        door.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("uri", "asked", "fault", "reason"),
+    [
+        ("gs://flights/a", "/flights/a", "404 NoSuchBucket", "the bucket 'flights' does not exist. Create it"),
+        ("gs://flights/a", "/flights/a", "404 NoSuchKey", "does not exist"),
+        ("gs://flights/a", "/flights/a", "403 AccessDenied", "these credentials may not do that"),
+        ("gs://flights/a", "/flights/a", "401 AuthenticationRequired", "the credentials are missing or not accepted"),
+        ("abfs://flights/a", "/mine/flights/a", "404 ContainerNotFound", "the container 'flights' does not exist"),
+        ("abfs://flights/a", "/mine/flights/a", "404 BlobNotFound", "does not exist"),
+        ("abfs://flights/a", "/mine/flights/a", "403 AuthenticationFailed", "the credentials are wrong. Check the key"),
+        ("abfs://flights/a", "/mine/flights/a", "503 ServerBusy", "the store asks for fewer requests. Try again later"),
+    ],
+)
+def test_what_google_and_azure_refuse_is_named_without_secrets(
+    uri: str, asked: str, fault: str, reason: str, strangers: tuple[ObjectStorage, Door]
+) -> None:
+    storage, door = strangers
+    door.fault = lambda _method, _path: fault
+    for call in (lambda: storage.read(uri), lambda: storage.write(uri, b"1")):
+        with pytest.raises(StorageError, match=re.escape(f"{uri}: {reason}")) as caught:
+            call()
+        told = "".join(traceback.format_exception(caught.value))
+        assert KEY not in told
+        assert SECRET not in told
+    assert {one.split()[1] for one in door.asked} == {asked}
 
 
 def test_the_router_hands_every_scheme_to_the_plugin() -> None:

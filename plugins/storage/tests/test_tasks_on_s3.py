@@ -5,16 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated, Any
 
 import pytest
 
-from fledge import FlyteDirectory, FlyteFile, idl, task
+from fledge import FlyteDirectory, FlyteFile, StructuredDataset, idl, kwtypes, task
+from fledge.errors import StorageError
+from fledge.storage import StorageRouter
+from fledge.types.base import TypeRegistry
 from fledge.types.builtin import builtin_registry
+from fledge_storage import ObjectStorage
 from plugins.storage.tests.support import BUCKET, SOON, Door
-
-if TYPE_CHECKING:
-    from fledge_storage import ObjectStorage
 
 ROOT = f"s3://{BUCKET}"
 MODULE = """
@@ -93,19 +94,8 @@ def test_a_container_that_cannot_write_its_outputs_fails_and_says_why(s3: Object
 
 def test_only_the_declared_columns_of_a_frame_are_fetched(door: Door, tmp_path: Path) -> None:
     pa = pytest.importorskip("pyarrow")
-    pytest.importorskip("fledge_dataframes")
-    from typing import Annotated
-
-    import numpy as np
-
-    from fledge import kwtypes
-    from fledge.storage import StorageRouter
-    from fledge_dataframes.hooks import register_types
-    from fledge_storage import ObjectStorage
-
-    registry = builtin_registry()
-    register_types(registry.register)
-    router = StorageRouter(f"{ROOT}/raw", {"s3": lambda: ObjectStorage(SOON)})
+    np = pytest.importorskip("numpy")
+    registry, router = _router_with_frames()
     noise = np.random.default_rng(0)
     table = pa.table({"month": np.arange(10_000) % 12, **{f"noise{n}": noise.random(10_000) for n in range(20)}})
     literal = registry.converter(pa.Table).to_literal(table, router)
@@ -113,6 +103,51 @@ def test_only_the_declared_columns_of_a_frame_are_fetched(door: Door, tmp_path: 
     read = registry.to_python(literal, Annotated[pa.Table, kwtypes(month=int)], router)
     assert read.equals(table.select(["month"]))
     assert door.sent_bytes < table.nbytes / 5
+
+
+def _router_with_frames() -> tuple[TypeRegistry, StorageRouter]:
+    """Frames as values, and the bucket for their files."""
+    hooks = pytest.importorskip("fledge_dataframes.hooks")
+    registry = builtin_registry()
+    hooks.register_types(registry.register)
+    return registry, StorageRouter(f"{ROOT}/raw", {"s3": lambda: ObjectStorage(SOON)})
+
+
+def test_folders_by_value_and_csv_survive_a_bucket(s3: ObjectStorage) -> None:
+    pa = pytest.importorskip("pyarrow")
+    registry, router = _router_with_frames()
+    from fledge_dataframes import PartitionedBy
+
+    table = pa.table({"k": ["a/b", None, "", "é%20", "..", "1"], "row": range(6)})
+    literal = registry.to_literal(table, Annotated[pa.Table, PartitionedBy("k")], router)
+    read: Any = registry.to_python(literal, pa.Table, router)
+    assert read.sort_by("row").equals(table)
+    text: Any = Annotated[pa.Table, table.schema, "csv"]  # Any: an annotation
+    assert registry.to_python(registry.to_literal(table, text, router), text, router).equals(table)
+
+
+def test_of_a_struct_only_the_wanted_fields_are_fetched(door: Door) -> None:
+    pa = pytest.importorskip("pyarrow")
+    registry, router = _router_with_frames()
+    many = pa.array(range(50_000))
+    struct = pa.StructArray.from_arrays([many] * 10, [f"f{number}" for number in range(10)])
+    literal = registry.to_literal(pa.table({"s": struct}), pa.Table, router)
+    door.sent_bytes = 0
+    read: Any = registry.to_python(literal, Annotated[pa.Table, {"s": {"f3": int}}], router)
+    assert read["s"].combine_chunks().field(0).equals(many)
+    assert door.sent_bytes < struct.nbytes / 5
+
+
+def test_a_place_in_a_bucket_with_other_files_is_refused_and_left_alone(s3: ObjectStorage) -> None:
+    pa = pytest.importorskip("pyarrow")
+    registry, router = _router_with_frames()
+    given = StructuredDataset(dataframe=pa.table({"a": [1]}), uri=f"{ROOT}/kept")
+    for _ in range(2):  # another attempt replaces its own files
+        registry.to_literal(given, StructuredDataset, router)
+    s3.write(f"{ROOT}/kept/notes.txt", b"mine")
+    with pytest.raises(StorageError, match=r"^s3://flights/kept: holds 'notes\.txt', which would become part"):
+        registry.to_literal(given, StructuredDataset, router)
+    assert s3.list(f"{ROOT}/kept") == [f"{ROOT}/kept/00000", f"{ROOT}/kept/notes.txt"]
 
 
 @pytest.mark.parametrize(
@@ -126,15 +161,7 @@ def test_only_the_declared_columns_of_a_frame_are_fetched(door: Door, tmp_path: 
 )
 def test_a_frame_that_cannot_be_fetched_is_named(uri: str, fault: str | None, reason: str, door: Door) -> None:
     pa = pytest.importorskip("pyarrow")
-    pytest.importorskip("fledge_dataframes")
-    from fledge.errors import StorageError
-    from fledge.storage import StorageRouter
-    from fledge_dataframes.hooks import register_types
-    from fledge_storage import ObjectStorage
-
-    registry = builtin_registry()
-    register_types(registry.register)
-    router = StorageRouter(f"{ROOT}/raw", {"s3": lambda: ObjectStorage(SOON)})
+    registry, router = _router_with_frames()
     router.write(f"{ROOT}/t/00000", b"PAR1")
     router.write(f"{ROOT}/empty/00000", b"")
     literal = idl.literals.Literal()

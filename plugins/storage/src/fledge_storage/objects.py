@@ -13,6 +13,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from threading import Lock
@@ -22,8 +23,8 @@ from urllib.parse import urlsplit
 import obstore
 from obstore.store import MemoryStore, from_url
 
-from fledge.errors import StorageError
-from fledge_storage.progress import Progress
+from fledge.errors import StorageError, add_note
+from fledge.progress import tracked
 from fledge_storage.reasons import MissingError, told_as_storage_error
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = ["ObjectStorage"]
 
 PART_BYTES = 16 * 2**20  # S3 allows 10,000 parts: files up to 156 GiB
 _READ_BYTES = 2**20
+_LONG_BYTES = 16 * 2**20  # from here on a transfer's progress is reported
 _RANGE_BYTES = 2**16  # the least that is fetched of an open file
 _FILES_AT_ONCE = 8
 _RESUMES = 3
@@ -43,6 +45,7 @@ _PLATFORM_NAMES = {
     "FLYTE_AWS_ACCESS_KEY_ID": "access_key_id",
     "FLYTE_AWS_SECRET_ACCESS_KEY": "secret_access_key",
 }
+Count = Callable[[int], None]
 
 
 class ObjectStorage:
@@ -56,7 +59,7 @@ class ObjectStorage:
     def __init__(self, retries: RetryConfig | None = None, client: Mapping[str, Any] | None = None) -> None:
         self._retries: RetryConfig = _RETRIES if retries is None else retries
         self._client = dict(client or {})  # Any above: options have a type each
-        self._stores: dict[str, ObjectStore] = {}
+        self._stores: dict[tuple[str, str], ObjectStore] = {}
         self._lock = Lock()
 
     def exists(self, uri: str) -> bool:
@@ -85,7 +88,8 @@ class ObjectStorage:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 meta = _head(store, key)
                 if meta is not None:
-                    _download(store, meta, partial, uri)
+                    with _counted("download", uri, meta["size"]) as count:
+                        _download(store, meta, partial, count)
                 else:
                     _download_folder(store, key, partial, uri)
                 os.replace(partial, target)
@@ -100,7 +104,8 @@ class ObjectStorage:
             if source.is_dir():
                 _upload_folder(store, source, key, uri)
             elif source.exists():
-                _upload(store, source, key, uri)
+                with _counted("upload", uri, source.stat().st_size) as count:
+                    _upload(store, source, key, count)
             else:
                 raise StorageError(from_path, "does not exist", recoverable=False)
 
@@ -123,10 +128,11 @@ class ObjectStorage:
         """The store of a bucket, made once, and the key in it."""
         scheme, _, rest = uri.partition("://")
         bucket, _, key = rest.partition("/")
+        place = scheme.lower(), bucket
         with self._lock:
-            store = self._stores.get(bucket)
+            store = self._stores.get(place)
             if store is None:
-                store = self._stores[bucket] = self._make(scheme.lower(), bucket, uri)
+                store = self._stores[place] = self._make(*place, uri)
         return store, key.rstrip("/")
 
     def _make(self, scheme: str, bucket: str, uri: str) -> ObjectStore:
@@ -170,23 +176,32 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+@contextmanager
+def _counted(what: str, uri: str, size_bytes: int) -> Iterator[Count]:
+    """What to tell the bytes that have passed; short transfers are not reported."""
+    if size_bytes < _LONG_BYTES:
+        yield lambda _: None
+        return
+    with tracked(f"{what} {uri}", size_bytes, "bytes") as tracker:
+        yield tracker.advance
+
+
 # -- down -------------------------------------------------------------------------------------------------------------
 
 
-def _download(store: ObjectStore, meta: ObjectMeta, target: Path, uri: str) -> None:
+def _download(store: ObjectStore, meta: ObjectMeta, target: Path, count: Count) -> None:
     """One stream; a connection that breaks is taken up again where it broke, if the object is still the same."""
-    progress = Progress(f"download of {uri}", meta["size"])
     with target.open("wb") as file:
         for attempt in range(_RESUMES + 1):
             try:
-                _stream(store, meta, file, progress)
+                _stream(store, meta, file, count)
                 return
             except obstore.exceptions.GenericError:
                 if attempt == _RESUMES:
                     raise
 
 
-def _stream(store: ObjectStore, meta: ObjectMeta, file: io.BufferedWriter, progress: Progress) -> None:
+def _stream(store: ObjectStore, meta: ObjectMeta, file: io.BufferedWriter, count: Count) -> None:
     if file.tell() == meta["size"]:
         return
     options: dict[str, Any] = {"range": (file.tell(), meta["size"])}  # Any: options have a type each
@@ -194,7 +209,7 @@ def _stream(store: ObjectStore, meta: ObjectMeta, file: io.BufferedWriter, progr
         options["if_match"] = meta["e_tag"]
     for chunk in obstore.get(store, meta["path"], options=options).stream(min_chunk_size=_READ_BYTES):  # type: ignore[arg-type] # a TypedDict
         file.write(chunk)
-        progress.add(len(chunk))
+        count(len(chunk))
 
 
 def _download_folder(store: ObjectStore, key: str, target: Path, uri: str) -> None:
@@ -205,27 +220,28 @@ def _download_folder(store: ObjectStore, key: str, target: Path, uri: str) -> No
     def one(meta: ObjectMeta) -> None:
         path = target / meta["path"].removeprefix(key).lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
-        _download(store, meta, path, uri)
+        _download(store, meta, path, count)
 
-    _all(one, found)
+    with _counted("download", uri, sum(meta["size"] for meta in found)) as count:
+        _all(one, found)
 
 
 # -- up ---------------------------------------------------------------------------------------------------------------
 
 
-def _upload(store: ObjectStore, source: Path, key: str, uri: str) -> None:
+def _upload(store: ObjectStore, source: Path, key: str, count: Count) -> None:
     """An object appears when the last part has arrived."""
     size = source.stat().st_size
     if size <= PART_BYTES:
         obstore.put(store, key, source.read_bytes())
+        count(size)
         return
-    progress = Progress(f"upload of {uri}", size)
 
     def parts() -> Iterator[bytes]:
         with source.open("rb") as file:
             while data := file.read(_READ_BYTES):
                 yield data
-                progress.add(len(data))
+                count(len(data))
 
     obstore.put(store, key, parts(), chunk_size=PART_BYTES)
 
@@ -239,14 +255,22 @@ def _upload_folder(store: ObjectStore, source: Path, key: str, uri: str) -> None
     done: list[str] = []
 
     def one(path: Path) -> None:
-        _upload(store, path, keys[path], uri)
+        _upload(store, path, keys[path], count)
         done.append(keys[path])
 
     try:
-        _all(one, files)
-    except BaseException:
-        obstore.delete(store, list(done))
+        with _counted("upload", uri, sum(path.stat().st_size for path in files)) as count:
+            _all(one, files)
+    except BaseException as exc:
+        _take_back(store, done, exc)
         raise
+
+
+def _take_back(store: ObjectStore, keys: list[str], exc: BaseException) -> None:
+    try:
+        obstore.delete(store, keys)
+    except obstore.exceptions.BaseError:
+        add_note(exc, f"{len(keys)} objects that had arrived could not be removed again, {keys[0]!r} among them")
 
 
 def _all(work: Callable[[Any], None], items: list[Any]) -> None:  # Any: paths or objects

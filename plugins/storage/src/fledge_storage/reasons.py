@@ -9,23 +9,27 @@ from urllib.parse import urlsplit
 
 import obstore.exceptions
 
-from fledge.errors import StorageError
+from fledge.errors import StorageError, add_note
 
 __all__ = ["MissingError", "told_as_storage_error"]
 
 _BY_CODE = {
     "NoSuchBucket": "the bucket {bucket!r} does not exist. Create it, or correct its name",
+    "ContainerNotFound": "the container {bucket!r} does not exist. Create it, or correct its name",
     "InvalidBucketName": "{bucket!r} is no name for a bucket",
     "RequestTimeTooSkewed": "the clock of this machine is wrong, so requests are refused. Set it",
     "ExpiredToken": "the credentials have expired. Get new ones",
     "InvalidAccessKeyId": "the credentials are not known there. Check the access key",
+    "AuthenticationFailed": "the credentials are wrong. Check the key of the account",
     "SignatureDoesNotMatch": "the credentials are wrong. Check the secret key",
     "AccessDenied": "these credentials may not do that. Ask for the permission",
     "SlowDown": "the store asks for fewer requests. Try again later",
+    "ServerBusy": "the store asks for fewer requests. Try again later",
     "EntityTooLarge": "is too large for one object",
     "NoSuchUpload": "the upload was ended from elsewhere",
 }
-_PASSING = ("RequestTimeTooSkewed", "ExpiredToken", "SlowDown", "NoSuchUpload")  # another attempt may succeed
+# Another attempt may succeed.
+_PASSING = ("RequestTimeTooSkewed", "ExpiredToken", "SlowDown", "ServerBusy", "NoSuchUpload")
 _BY_STATUS = {
     "401": "the credentials are missing or not accepted",
     "403": "these credentials may not do that, or are wrong. Check them and their permissions",
@@ -47,20 +51,27 @@ def told_as_storage_error(uri: str) -> Iterator[None]:
     except StorageError:
         raise
     except FileNotFoundError as exc:
-        if "<Code>NoSuchBucket<" in str(exc):
-            raise _told(uri, str(exc)) from None
+        if re.search(r"<Code>(NoSuchBucket|ContainerNotFound)<", str(exc)):
+            raise _with_notes(_told(uri, str(exc)), exc) from None
         raise MissingError(uri, "does not exist", recoverable=False) from None
     except (obstore.exceptions.BaseError, ValueError) as exc:
-        raise _told(uri, str(exc)) from None  # the cause's text may hold credentials
+        raise _with_notes(_told(uri, str(exc)), exc) from None  # the cause's text may hold credentials
     except OSError as exc:  # of the local file
         raise StorageError(uri, f"cannot be copied: {exc.strerror or exc}") from exc
+
+
+def _with_notes(error: StorageError, exc: BaseException) -> StorageError:
+    """The notes are ours, and say no secrets."""
+    for note in getattr(exc, "__notes__", ()):
+        add_note(error, note)
+    return error
 
 
 def _told(uri: str, text: str) -> StorageError:
     code = _first(r"<Code>(\w+)</Code>", text)
     status = _first(r"status code: (\d{3})", text)
     if code in _BY_CODE:
-        reason = f"{_BY_CODE[code].format(bucket=urlsplit(uri).netloc)} ({code})"
+        reason = f"{_BY_CODE[code].format(bucket=urlsplit(uri).netloc.partition('@')[0])} ({code})"
         return StorageError(uri, reason, recoverable=code in _PASSING)
     if status in _BY_STATUS:
         reason = _BY_STATUS[status] + (f" ({code})" if code else "")
