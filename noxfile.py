@@ -71,7 +71,10 @@ def tests_all(session: nox.Session) -> None:
             session.log(f"Python {version}: {interpreter}")
             is_own = version == f"{sys.version_info.major}.{sys.version_info.minor}"
             # The CPU build of torch is at hand for few Pythons; elsewhere it would bring gigabytes of CUDA.
-            python = shared_environment(session) if is_own else environment(session, f"py{version}", interpreter)
+            if is_own:
+                python = shared_environment(session)
+            else:
+                python = environment(session, f"py{version}", interpreter, tools=("test", "plugins", "types"))
             check(partial(run_in, session, python, "-m", "pytest", *session.posargs), f"Python {version}")
 
 

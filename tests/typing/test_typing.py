@@ -48,15 +48,13 @@ def pyright_lines(path: Path) -> set[int]:
     return {line for _, line, _ in pyright_errors(path)}
 
 
+def needs(module: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(importlib.util.find_spec(module) is None, reason=f"{module} is not installed here")
+
+
 CHECKERS = [
-    pytest.param(mypy_lines, id="mypy"),
-    pytest.param(
-        pyright_lines,
-        id="pyright",
-        marks=pytest.mark.skipif(
-            importlib.util.find_spec("basedpyright") is None, reason="basedpyright is not installed in this environment"
-        ),
-    ),
+    pytest.param(mypy_lines, id="mypy", marks=needs("mypy")),
+    pytest.param(pyright_lines, id="pyright", marks=needs("basedpyright")),
 ]
 
 
@@ -69,7 +67,8 @@ def test_what_is_right_passes(lines: Callable[[Path], set[int]]) -> None:
     assert lines(HERE / "well_typed.py") == set()
 
 
-@pytest.mark.skipif(importlib.util.find_spec("basedpyright") is None, reason="basedpyright is not installed here")
+@needs("basedpyright")
+@needs("torch")
 def test_pyright_passes_on_the_examples() -> None:
     """mypy runs on them in `nox -s types`. pyarrow brings no types and makes names at run time: no rule on those."""
     assert pyright_errors(ROOT / "examples", "pyright-examples.json") == []

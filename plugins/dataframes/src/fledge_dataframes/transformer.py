@@ -166,7 +166,7 @@ class DatasetTransformer(_DatasetLike):
             wanted = pa.Table if frame_type is None else frame_type
             said = unwrap(python_type)[1]
             if said and not unwrap(wanted)[1]:
-                wanted = Annotated.__class_getitem__((wanted, *said))  # type: ignore[attr-defined] # Python 3.10 has no *
+                wanted = Annotated[(wanted, *said)]
             literal = idl.literals.Literal()
             literal.scalar.structured_dataset.CopyFrom(kept)
             return registry.converter(wanted).to_python(literal, storage, "dataset")
