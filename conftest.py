@@ -18,7 +18,7 @@ settings.register_profile("ci", settings.get_profile("default"), derandomize=Tru
 settings.register_profile("fuzz", settings.get_profile("default"), max_examples=20_000, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
-# A shell without job control starts what runs in its background with Ctrl-C ignored, and every child would inherit that.
+# A shell without job control starts its background work with Ctrl-C ignored, and every child would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
