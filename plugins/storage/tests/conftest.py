@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from fledge_storage import ObjectStorage
+from fledge_storage.testing import s3_server
 from plugins.storage.tests.support import BUCKET, SOON, Door, ask, point_to
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[int]:
     """The port of an S3 server."""
-    pytest.importorskip("moto.server", reason="moto is not installed: pip install 'moto[s3]' flask flask-cors")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        seen = []
-        for line in process.stderr:
-            seen.append(line)
-            if "Running on" in line:
-                break
-        else:
-            pytest.fail(f"the S3 server did not start: {''.join(seen)}")
-        threading.Thread(target=process.stderr.read, daemon=True).start()  # else its log fills the pipe
-        yield port
-        process.terminate()
+    pytest.importorskip("moto.server", reason="moto is not installed: pip install 'fledge-storage[testing]'")
+    with s3_server() as found:
+        yield int(found["AWS_ENDPOINT_URL"].rpartition(":")[2])
 
 
 @pytest.fixture

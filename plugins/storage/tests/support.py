@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fledge_storage.testing import ACCESS_KEY, SECRET_KEY
+
 if TYPE_CHECKING:
     from obstore.store import RetryConfig
 
-__all__ = ["BUCKET", "KEY", "SECRET", "SOON", "Door", "ask", "point_to"]
+__all__ = ["BUCKET", "SOON", "Door", "ask", "point_to"]
 
-KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # the example of the documentation
 BUCKET = "flights"
 SOON: RetryConfig = {
     "max_retries": 3,
@@ -40,8 +41,8 @@ def point_to(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
 
 
 class Door(ThreadingHTTPServer):
@@ -78,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._hand_on(body, cut=fault == "cut", piece_bytes=1024 if fault == "trickle" else None)
         else:
             status, code = fault.split()
-            text = f"<Error><Code>{code}</Code><Message>{KEY} {SECRET}</Message></Error>".encode()
+            text = f"<Error><Code>{code}</Code><Message>{ACCESS_KEY} {SECRET_KEY}</Message></Error>".encode()
             self._answer(int(status), [("content-type", "application/xml")], text if self.command != "HEAD" else b"")
 
     def _hand_on(self, body: bytes, *, cut: bool, piece_bytes: int | None) -> None:

@@ -24,7 +24,8 @@ from fledge.progress import ProgressReport, shown_to
 from fledge.storage import StorageRouter
 from fledge_storage import ObjectStorage
 from fledge_storage.objects import PART_BYTES
-from plugins.storage.tests.support import BUCKET, KEY, SECRET, SOON, Door, ask
+from fledge_storage.testing import ACCESS_KEY, SECRET_KEY, s3_server
+from plugins.storage.tests.support import BUCKET, SOON, Door, ask
 
 ROOT = f"s3://{BUCKET}"
 PARTS = st.text(
@@ -215,8 +216,8 @@ def test_a_refusal_is_named_and_nothing_secret_is_told(
             fault.split()[1] in ("RequestTimeTooSkewed", "ExpiredToken", "InternalError", "SlowDown", "Teapot")
         )
         told = "".join(traceback.format_exception(caught.value)) + caplog.text
-        assert KEY not in told
-        assert SECRET not in told
+        assert ACCESS_KEY not in told
+        assert SECRET_KEY not in told
     door.fault = lambda _method, _path: None
     assert storage.list(ROOT) == [f"{ROOT}/x"]
     assert {path.name for path in tmp_path.iterdir()} <= {"one", "large", "to"}
@@ -230,7 +231,7 @@ def test_wrong_credentials_are_refused_by_a_server_that_checks_them(
         for call in _calls(s3, ROOT, tmp_path)[1:]:
             with pytest.raises(StorageError, match=r"credentials .*(Check|check)") as caught:
                 call()
-            assert KEY not in "".join(traceback.format_exception(caught.value))
+            assert ACCESS_KEY not in "".join(traceback.format_exception(caught.value))
     finally:
         ask(server, "POST", "/moto-api/reset-auth", "inf")
 
@@ -356,8 +357,8 @@ def test_the_variables_that_the_platform_sets_are_read(
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("FLYTE_AWS_ENDPOINT", f"http://127.0.0.1:{server}")
-    monkeypatch.setenv("FLYTE_AWS_ACCESS_KEY_ID", KEY)
-    monkeypatch.setenv("FLYTE_AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("FLYTE_AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("FLYTE_AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     assert ObjectStorage(SOON).read(f"{ROOT}/file") == b"1"
 
 
@@ -395,11 +396,16 @@ def strangers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple
     with Door(0) as door:
         threading.Thread(target=door.serve_forever, args=(0.02,), daemon=True).start()
         place = f"http://127.0.0.1:{door.server_address[1]}"
-        account = {"private_key": SECRET, "private_key_id": KEY, "client_email": "a@b", "disable_oauth": True}
+        account = {
+            "private_key": SECRET_KEY,
+            "private_key_id": ACCESS_KEY,
+            "client_email": "a@b",
+            "disable_oauth": True,
+        }
         (tmp_path / "account.json").write_text(json.dumps({**account, "gcs_base_url": place}))
         monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", str(tmp_path / "account.json"))
         monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "mine")
-        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", base64.b64encode(SECRET.encode()).decode())
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", base64.b64encode(SECRET_KEY.encode()).decode())
         monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", f"{place}/mine")
         yield ObjectStorage(SOON, {"allow_http": True}), door
         door.shutdown()
@@ -427,8 +433,8 @@ def test_what_google_and_azure_refuse_is_named_without_secrets(
         with pytest.raises(StorageError, match=re.escape(f"{uri}: {reason}")) as caught:
             call()
         told = "".join(traceback.format_exception(caught.value))
-        assert KEY not in told
-        assert SECRET not in told
+        assert ACCESS_KEY not in told
+        assert SECRET_KEY not in told
     assert {one.split()[1] for one in door.asked} == {asked}
 
 
@@ -455,3 +461,25 @@ def test_a_handle_made_by_hand_finds_the_plugin_in_a_fresh_process() -> None:
 def test_the_hook_module_does_not_import_obstore() -> None:
     code = "import sys, fledge_storage.hooks; print('obstore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_server_without_moto_or_with_a_bad_name_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("moto.server")
+    with pytest.raises(RuntimeError, match="refuses a bucket of the name 'No'"), s3_server("No"):
+        pass
+    (tmp_path / "moto.py").write_text("raise ImportError('no moto here')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match=r"(?s)pip install 'fledge-storage\[testing\]'.*no moto here"), s3_server():
+        pass
+
+
+def test_a_server_has_its_buckets_and_is_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("moto.server")
+    with s3_server("mine") as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        storage = ObjectStorage(SOON)
+        storage.write("s3://mine/a", b"1")
+        assert storage.list("s3://mine") == ["s3://mine/a"]
+    with pytest.raises(StorageError, match="cannot be reached"):
+        ObjectStorage(SOON).read("s3://mine/a")
