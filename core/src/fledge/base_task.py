@@ -77,6 +77,7 @@ DATA_CARD = "_ucd"
 UNSET_CARD = "_uc"
 
 _log = lazy_logger("fledge.task")
+_NO_LOCK = nullcontext()
 
 T = TypeVar("T")
 _IN_WORKFLOW = ExecutionState.Mode.LOCAL_WORKFLOW_EXECUTION
@@ -93,10 +94,11 @@ ALL_DECK_FIELDS = (
 class _Memo:
     """What has been worked out about a task, beside what it is: calling a task does not change it."""
 
-    __slots__ = ("compiled",)
+    __slots__ = ("compiled", "types_digest")
 
     def __init__(self) -> None:
         self.compiled: CompiledInterface | None = None  # of the registry that was used last
+        self.types_digest = ""
 
 
 class PythonTask(TrackedInstance, Task, Generic[T]):
@@ -327,11 +329,12 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
     ) -> literals.LiteralMap:
         store = cache.ResultCache(config.cache_dir)
         try:
-            key = cache.cache_key(self.name, metadata, self.interface, inputs, ctx.storage)
+            types = self._memo.types_digest = self._memo.types_digest or cache.types_digest(self.interface)
+            key = cache.cache_key(self.name, metadata, types, inputs, ctx.storage)
         except cache.Uncacheable as exc:
             _log.warning("task %s runs without the cache: %s", self.name, exc)
             return self._run_uncached(ctx, inputs, metadata)
-        with store.locked(key) if metadata.cache_serialize else nullcontext():
+        with store.locked(key) if metadata.cache_serialize else _NO_LOCK:
             found = None if config.cache_overwrite else store.read(key)
             if found is not None:
                 if ctx.plugins.has_observers:
@@ -504,6 +507,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         if compiled is None or compiled.registry is not ctx.registry:
             ctx.plugins.load()  # they may bring types
             compiled = self._memo.compiled = self.python_interface.compile(ctx.registry)
+            self._memo.types_digest = ""
         return compiled
 
     def post_execute(self, user_params: ExecutionParameters | None, rval: Value) -> Value:

@@ -9,7 +9,9 @@ line, not the run.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import pathlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,19 +22,15 @@ from fledge.lazy import lazy, lazy_logger
 from fledge.storage import LIVE_SCHEME, StorageRouter, materialize, scheme_of
 
 if TYPE_CHECKING:
-    import hashlib
-    import pathlib
     import shutil
 
     from fledge.idl import interface as interface_messages
     from fledge.idl import literals
     from fledge.metadata import TaskMetadata
 else:
-    hashlib = lazy("hashlib")
-    pathlib = lazy("pathlib")
     shutil = lazy("shutil")
 
-__all__ = ["CacheKey", "ResultCache", "Uncacheable", "cache_key"]
+__all__ = ["CacheKey", "ResultCache", "Uncacheable", "cache_key", "types_digest"]
 
 _log = lazy_logger("fledge.cache")
 _BLOCK = 1 << 20
@@ -54,43 +52,50 @@ class CacheKey:
     parts: Mapping[str, str]
 
 
-def cache_key(
-    task_name: str,
-    metadata: TaskMetadata,
-    typed: interface_messages.TypedInterface,
-    inputs: literals.LiteralMap,
-    storage: StorageRouter,
-) -> CacheKey:
-    """The key of one call.
-
-    Raises:
-        Uncacheable: An input has neither a hash nor content that can be read here.
-    """
+def types_digest(typed: interface_messages.TypedInterface) -> str:
+    """What a key says of an interface: names and types, and not their descriptions."""
     types = hashlib.sha256()
     for side in (typed.inputs.variables, typed.outputs.variables):
         for name in sorted(side):
             types.update(f"{name}\0".encode() + idl.deterministic_bytes(side[name].type))
         types.update(b"\1")
-    parts = {"task": task_name, "version": metadata.cache_version, "types": types.hexdigest()}
+    return types.hexdigest()
+
+
+def cache_key(
+    task_name: str,
+    metadata: TaskMetadata,
+    types: str,
+    inputs: literals.LiteralMap,
+    storage: StorageRouter,
+) -> CacheKey:
+    """The key of one call; `types` is the `types_digest` of the task's interface.
+
+    Raises:
+        Uncacheable: An input has neither a hash nor content that can be read here.
+    """
+    parts = {"task": task_name, "version": metadata.cache_version, "types": types}
     ignored = metadata.cache_ignore_input_vars
     for name in sorted(inputs.literals):
         if name not in ignored:
             digest = hashlib.sha256(idl.deterministic_bytes(_by_content(inputs.literals[name], name, storage)))
             parts[f"input {name}"] = digest.hexdigest()
-    whole = hashlib.sha256()
-    for part, text in parts.items():
-        whole.update(f"{len(part)} {part} {len(text)} {text}\n".encode())
-    return CacheKey(whole.hexdigest(), parts)
+    whole = "".join([f"{len(part)} {part} {len(text)} {text}\n" for part, text in parts.items()])
+    return CacheKey(hashlib.sha256(whole.encode()).hexdigest(), parts)
 
 
 def _by_content(literal: literals.Literal, name: str, storage: StorageRouter) -> literals.Literal:
-    """The literal with everything replaced by its hash where it has one, and URIs by the content behind them."""
+    """The literal with everything replaced by its hash where it has one, and URIs by the content behind them.
+
+    It may be the literal itself, so leave it as it is.
+    """
+    kind = literal.WhichOneof("value")
+    if not literal.hash and kind == "scalar" and literal.scalar.HasField("primitive"):
+        return literal
     found = idl.literals.Literal()
     if literal.hash:
         found.hash = literal.hash
-        return found
-    kind = literal.WhichOneof("value")
-    if kind == "collection":
+    elif kind == "collection":
         found.collection.SetInParent()
         found.collection.literals.extend(_by_content(one, name, storage) for one in literal.collection.literals)
     elif kind == "map":
@@ -109,14 +114,11 @@ def _by_content(literal: literals.Literal, name: str, storage: StorageRouter) ->
 
 
 def _uri(literal: literals.Literal) -> str:
+    """Of a scalar that refers to data, else empty."""
     kind = literal.scalar.WhichOneof("value")
-    return (
-        literal.scalar.blob.uri
-        if kind == "blob"
-        else literal.scalar.structured_dataset.uri
-        if kind == "structured_dataset"
-        else ""
-    )
+    if kind == "blob":
+        return literal.scalar.blob.uri
+    return literal.scalar.structured_dataset.uri if kind == "structured_dataset" else ""
 
 
 def _set_uri(literal: literals.Literal, uri: str) -> None:
@@ -158,16 +160,25 @@ class ResultCache:
     """The files: `<folder>/fledge/v1/<2 hex>/<sha256>.pb`, and beside each a folder of the data it refers to."""
 
     def __init__(self, folder: str | pathlib.Path) -> None:
-        self.folder = pathlib.Path(folder) / "fledge" / "v1"
+        self._folder = os.path.join(folder, "fledge", "v1")
+
+    @property
+    def folder(self) -> pathlib.Path:
+        return pathlib.Path(self._folder)
 
     def path(self, key: CacheKey) -> pathlib.Path:
-        return self.folder / key.digest[:2] / f"{key.digest}.pb"
+        return pathlib.Path(self._path(key))
+
+    def _path(self, key: CacheKey) -> str:
+        """As text: a hit spends no time on path objects."""
+        return f"{self._folder}{os.sep}{key.digest[:2]}{os.sep}{key.digest}.pb"
 
     def read(self, key: CacheKey) -> literals.LiteralMap | None:
         """The outputs, or None: never stored, damaged, or a file they refer to is gone."""
-        path = self.path(key)
+        path = self._path(key)
         try:
-            data = path.read_bytes()
+            with open(path, "rb", buffering=0) as file:
+                data = file.read()
             checksum, body = data[:32], data[32:]
             if hashlib.sha256(body).digest() != checksum:
                 _log.warning("%s is damaged and counts as a miss", path)
@@ -178,7 +189,7 @@ class ResultCache:
         except OSError as exc:
             _log.warning("the cache cannot be read: %s", exc)
             return None
-        return outputs if all(os.path.exists(uri) for uri in _local_uris(outputs)) else None
+        return outputs if all(map(os.path.exists, _local_uris(outputs))) else None
 
     def write(self, key: CacheKey, outputs: literals.LiteralMap, storage: StorageRouter) -> None:
         """Store outputs; live values are written out and local files copied, so that they last. Never raises."""

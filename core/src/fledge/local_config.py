@@ -23,7 +23,10 @@ class LocalConfig:
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> LocalConfig:
         """Read every `FLEDGE_*` variable, now. The cache is off under pytest unless FLEDGE_CACHE says otherwise."""
-        env = os.environ if env is None else env
+        return _as_before() if env is None else cls._read(env)
+
+    @classmethod
+    def _read(cls, env: Mapping[str, str]) -> LocalConfig:
         home = env.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
         return cls(
             cache_dir=env.get("FLEDGE_CACHE_DIR") or home,
@@ -35,6 +38,35 @@ class LocalConfig:
             trace_hooks=_flag(env, "FLEDGE_TRACE_HOOKS", default=False),
             log_level=env.get("FLEDGE_LOG"),
         )
+
+
+# Every variable that counts, by the names os.path.expanduser looks at as well.
+_NAMES = (
+    *("FLEDGE_CACHE", "FLEDGE_CACHE_DIR", "FLEDGE_CACHE_OVERWRITE", "FLEDGE_DISABLE_PLUGINS", "FLEDGE_LOG"),
+    *("FLEDGE_TRACE_HOOKS", "PYTEST_CURRENT_TEST", "PYTEST_VERSION", "XDG_CACHE_HOME"),
+    *("HOME", "HOMEDRIVE", "HOMEPATH", "USERPROFILE"),
+)
+_last: tuple[list[object], LocalConfig] | None = None
+
+
+def _as_before() -> LocalConfig:
+    """What the environment says, read anew only if one of the variables has changed.
+
+    A cached task asks at each call. The mapping behind `os.environ` is compared as it is: asking `os.environ` itself for
+    so many names costs as much as the call.
+    """
+    global _last  # noqa: PLW0603 - one process, one environment
+    behind = getattr(os.environ, "_data", None)
+    if behind is None:
+        return LocalConfig.from_env(os.environ)
+    found: list[object] = [behind.get(key) for key in _KEYS]
+    last = _last
+    if last is None or last[0] != found:
+        last = _last = (found, LocalConfig.from_env(os.environ))
+    return last[1]
+
+
+_KEYS = [getattr(os.environ, "encodekey", str)(name) for name in _NAMES]
 
 
 def start_logging() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fledge.base_task import PythonTask
-from fledge.cache import ResultCache, Uncacheable, cache_key
+from fledge.cache import ResultCache, Uncacheable, cache_key, types_digest
 from fledge.cli.options import input_options
 from fledge.cli.targets import load_target
 from fledge.context import FlyteContextManager
@@ -88,7 +88,8 @@ def _explain(target: Target, inputs: dict[str, Any], *, as_json: bool) -> None: 
     bound = target.python_interface.bind(target.name, (), given)
     run = context.with_(storage=context.storage.with_(live=LiveStore()))
     try:
-        key = cache_key(target.name, metadata, target.interface, target.input_literals(run, bound), run.storage)
+        types, literals = types_digest(target.interface), target.input_literals(run, bound)
+        key = cache_key(target.name, metadata, types, literals, run.storage)
     except Uncacheable as exc:
         _tell_uncached(f"{target.name} would run without the cache: {exc}", as_json=as_json)
         return
