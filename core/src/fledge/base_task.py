@@ -426,7 +426,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             clock.mark("post_execute")
         if isinstance(result, idl.literals.LiteralMap):
             return result
-        values = self._named_outputs(compiled, result)
+        values = compiled.named_outputs(self, result)
         if params is not None and fields and DeckField.OUTPUT in fields:
             add_value_deck(params.decks, DeckField.OUTPUT, values, self.python_interface.outputs, run.plugins)
         outputs = idl.literals.LiteralMap()
@@ -478,29 +478,6 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             extra = sorted(name for name in given if name not in native)
             raise CallError(self.name, f"inputs {extra} are not declared; it takes {list(compiled.inputs)}", extra[0])
         return native
-
-    def _named_outputs(self, compiled: CompiledInterface, result: Value) -> dict[str, Value]:
-        """What `execute` returned, by output name. OutputError when it does not fit the declared outputs."""
-        if compiled.only is not None and not isinstance(result, tuple):
-            return {compiled.only: result}
-        names = list(compiled.outputs)
-        if not names:
-            if result is not None:
-                raise OutputError(
-                    self.name, f"declares no outputs and returned a {type(result).__name__}. Annotate the return type"
-                )
-            return {}
-        if len(names) == 1:
-            is_named = self.python_interface.output_tuple_name is not None and isinstance(result, tuple)
-            if isinstance(result, tuple) and not is_named and not hasattr(result, "_fields"):
-                raise OutputError(self.name, f"returned a tuple of {len(result)} for its one output {names[0]!r}")
-            return {names[0]: result[0] if is_named and len(result) == 1 else result}
-        if isinstance(result, Mapping) and result.keys() == set(names):
-            return {name: result[name] for name in names}
-        if not isinstance(result, (tuple, list)) or len(result) != len(names):
-            got = f"{len(result)} values" if isinstance(result, (tuple, list)) else f"a {type(result).__name__}"
-            raise OutputError(self.name, f"declares {len(names)} outputs ({', '.join(names)}) and returned {got}")
-        return dict(zip(names, result, strict=True))
 
     def _compiled(self, ctx: FlyteContext) -> CompiledInterface:
         compiled = self._memo.compiled

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fledge import idl
 from fledge.docstrings import Docstring
-from fledge.errors import CallError, DefinitionError, nearest, type_name
+from fledge.errors import CallError, DefinitionError, OutputError, nearest, type_name
 from fledge.types.mismatch import Mismatch
 
 if TYPE_CHECKING:
@@ -227,13 +227,20 @@ class Interface:
         return f"({inputs}) -> ({outputs})"
 
 
+class Named(Protocol):
+    """A task or a workflow."""
+
+    @property
+    def name(self) -> str: ...
+
+
 class CompiledInterface:
     """One converter per input and output: what a task uses to go from literals to Python values and back.
 
     `only` is the name of an output that is a call's whole result: the only one, and without a tuple around it.
     """
 
-    __slots__ = ("inputs", "only", "outputs", "registry")
+    __slots__ = ("inputs", "only", "outputs", "registry", "tuple_name")
 
     def __init__(self, interface: Interface, registry: TypeRegistry) -> None:
         self.registry = registry
@@ -241,15 +248,31 @@ class CompiledInterface:
         self.outputs: dict[str, Converter] = {
             name: registry.converter(kind) for name, kind in interface.outputs.items()
         }
-        is_only = len(self.outputs) == 1 and interface.output_tuple_name is None
+        self.tuple_name = interface.output_tuple_name
+        is_only = len(self.outputs) == 1 and self.tuple_name is None
         self.only: str | None = next(iter(self.outputs)) if is_only else None
 
-
-class Named(Protocol):
-    """A task or a workflow."""
-
-    @property
-    def name(self) -> str: ...
+    def named_outputs(self, task: Named, result: Any) -> dict[str, Any]:  # Any: a type per output
+        """What a task's `execute` returned, by output name. OutputError when it does not fit the declared outputs."""
+        if self.only is not None and not isinstance(result, tuple):
+            return {self.only: result}
+        names = list(self.outputs)
+        if not names:
+            if result is not None:
+                got = type(result).__name__
+                raise OutputError(task.name, f"declares no outputs and returned a {got}. Annotate the return type")
+            return {}
+        if len(names) == 1:
+            is_named = self.tuple_name is not None and isinstance(result, tuple)
+            if isinstance(result, tuple) and not is_named and not hasattr(result, "_fields"):
+                raise OutputError(task.name, f"returned a tuple of {len(result)} for its one output {names[0]!r}")
+            return {names[0]: result[0] if is_named and len(result) == 1 else result}
+        if isinstance(result, Mapping) and result.keys() == set(names):
+            return {name: result[name] for name in names}
+        if not isinstance(result, (tuple, list)) or len(result) != len(names):
+            got = f"{len(result)} values" if isinstance(result, (tuple, list)) else f"a {type(result).__name__}"
+            raise OutputError(task.name, f"declares {len(names)} outputs ({', '.join(names)}) and returned {got}")
+        return dict(zip(names, result, strict=True))
 
 
 def fill_map(

@@ -52,8 +52,8 @@ _last: tuple[list[object], LocalConfig] | None = None
 def _as_before() -> LocalConfig:
     """What the environment says, read anew only if one of the variables has changed.
 
-    A cached task asks at each call. The mapping behind `os.environ` is compared as it is: asking `os.environ` itself for
-    so many names costs as much as the call.
+    A cached task asks at each call. The mapping behind `os.environ` is compared as it is: asking `os.environ` itself
+    for so many names costs as much as the call.
     """
     global _last  # noqa: PLW0603 - one process, one environment
     behind = getattr(os.environ, "_data", None)
