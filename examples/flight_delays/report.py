@@ -10,7 +10,7 @@ from typing import IO, ParamSpec, TypeVar
 
 import pyarrow as pa
 
-__all__ = ["Step", "Steps", "text_table"]
+__all__ = ["Step", "Steps", "rows_of", "text_table"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,7 +44,7 @@ class Steps:
             print(f"  {name} ...", end="\r", file=self._out, flush=True)
         started = time.monotonic()
         result = task(*args, **kwargs)
-        self.add(Step(name, "0 of 1", _rows(result), time.monotonic() - started))
+        self.add(Step(name, "0 of 1", rows_of(result), time.monotonic() - started))
         return result
 
     def add(self, step: Step) -> None:
@@ -67,10 +67,11 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([joined(header), "  ".join("-" * width for width in widths), *map(joined, lines[1:])])
 
 
-def _rows(result: object) -> int | None:
+def rows_of(result: object) -> int | None:
+    """The rows of a table, or of all tables in a tuple; None where there is none."""
     if isinstance(result, pa.Table):
         return int(result.num_rows)
     if isinstance(result, tuple):
-        counts = [_rows(one) for one in result]
+        counts = [rows_of(one) for one in result]
         return sum(count for count in counts if count is not None) if any(counts) else None
     return None
