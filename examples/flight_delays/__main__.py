@@ -47,7 +47,6 @@ def bucket_of(uri: str | None) -> Iterator[str | None]:
 
 
 def run(options: argparse.Namespace, root: str | None) -> None:
-
     if options.archive is None and not is_genuine(archive_path()):
         print(f"downloading {ARCHIVE} (9 MB) to {archive_path().parent}, this once", flush=True)
     archive = options.archive or fetch()
