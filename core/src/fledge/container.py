@@ -139,8 +139,10 @@ class PythonAutoContainerTask(PythonTask[T]):
             image=image_name(self._container_image, settings), args=self.get_command(settings)
         )
         message.resources.SetInParent()
-        add_resources(message.resources.requests, requests)
-        add_resources(message.resources.limits, self._limits)
+        if requests is not None:
+            add_resources(message.resources.requests, requests)
+        if self._limits is not None:
+            add_resources(message.resources.limits, self._limits)
         for key, value in {**settings.env, **self._environment}.items():
             message.env.add(key=key, value=value)
         return message
@@ -183,10 +185,10 @@ def image_name(image: str | Image | None, settings: SerializationSettings) -> st
         SerializationError: A template names an image that the settings do not have.
     """
     config = settings.image_config
-    if isinstance(image, configuration.Image):
-        return image.full
     if not image:
         return config.default_image.full if config.default_image is not None else ""
+    if isinstance(image, configuration.Image):
+        return image.full
 
     def fill(match: re.Match[str]) -> str:
         name, part = match.group(1), match.group(2)

@@ -193,8 +193,15 @@ class Interface:
         return compiled
 
     def to_typed_interface(self, registry: TypeRegistry) -> messages.TypedInterface:
-        """flyteidl.core.TypedInterface. A variable without a text of its own is described by its name."""
+        """flyteidl.core.TypedInterface, a new one. A variable without a text of its own is described by its name."""
         compiled = self.compile(registry)
+        if compiled.typed is None:
+            compiled.typed = self._typed(compiled)
+        message = idl.interface.TypedInterface()
+        message.CopyFrom(compiled.typed)
+        return message
+
+    def _typed(self, compiled: CompiledInterface) -> messages.TypedInterface:
         texts = self._docstring or Docstring()
         message = idl.interface.TypedInterface()
         message.inputs.SetInParent()
@@ -240,7 +247,7 @@ class CompiledInterface:
     `only` is the name of an output that is a call's whole result: the only one, and without a tuple around it.
     """
 
-    __slots__ = ("inputs", "only", "outputs", "registry", "tuple_name")
+    __slots__ = ("inputs", "only", "outputs", "registry", "tuple_name", "typed")
 
     def __init__(self, interface: Interface, registry: TypeRegistry) -> None:
         self.registry = registry
@@ -248,6 +255,7 @@ class CompiledInterface:
         self.outputs: dict[str, Converter] = {
             name: registry.converter(kind) for name, kind in interface.outputs.items()
         }
+        self.typed: messages.TypedInterface | None = None  # once it was asked for; shared
         self.tuple_name = interface.output_tuple_name
         is_only = len(self.outputs) == 1 and self.tuple_name is None
         self.only: str | None = next(iter(self.outputs)) if is_only else None

@@ -120,23 +120,28 @@ class TaskMetadata:
         """flyteidl.core.TaskMetadata, with `runtime` naming this SDK and its version."""
         message = idl.tasks.TaskMetadata(
             discoverable=self.cache,
-            runtime=idl.tasks.RuntimeMetadata(
-                type=idl.tasks.RuntimeMetadata.RuntimeType.FLYTE_SDK, version=__version__, flavor="python"
-            ),
-            retries=self.retry_strategy,
             discovery_version=self.cache_version,
             deprecated_error_message=self.deprecated,
             cache_serializable=self.cache_serialize,
-            tags=self.tags or {},
             pod_template_name=self.pod_template_name or "",
-            cache_ignore_input_vars=self.cache_ignore_input_vars,
             is_eager=self.is_eager,
         )
+        runtime = message.runtime
+        runtime.type, runtime.version, runtime.flavor = idl.tasks.RuntimeMetadata.FLYTE_SDK, __version__, "python"
+        message.retries.retries = self.retries
+        message.retries.SetInParent()
         message.generates_deck.value = self.generates_deck
         message.generates_deck.SetInParent()
-        message.metadata.SetInParent()
-        message.metadata.labels.update(self.labels or {})
-        message.metadata.annotations.update(self.annotations or {})
+        pods = message.metadata
+        pods.SetInParent()
+        message.cache_ignore_input_vars.extend(self.cache_ignore_input_vars)
+        for target, given in (
+            (message.tags, self.tags),
+            (pods.labels, self.labels),
+            (pods.annotations, self.annotations),
+        ):
+            if given:
+                target.update(given)
         if isinstance(self.timeout, timedelta) and self.timeout:
             message.timeout.FromTimedelta(self.timeout)
         if self.interruptible is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fledge import idl
 from fledge.base_task import PythonTask, Task
@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["Explanation", "explain", "task_spec", "task_template"]
 
 _TASK = "the task"
-_REPLACED = ("get_sql", "get_container", "get_extended_resources")
+_OWN_FIELDS = ("id", "type", "metadata", "interface", "task_type_version")
+_TARGETS = ("container", "k8s_pod", "sql")
+_REPLACED = ("sql", "container", "extended_resources")
 
 
 class Contributors(Protocol):
     """What serialization needs of the plugin manager."""
+
+    def implements(self, hook: str) -> bool: ...
 
     def contributions(self, hook: str, task: Task, **arguments: object) -> list[tuple[str, Any]]: ...
 
@@ -74,26 +78,22 @@ def explain(task: Task, settings: SerializationSettings) -> Explanation:
             f"{task!r} has no Python interface; only PythonTask and its children can be serialized"
         )
     template = idl.tasks.TaskTemplate(
-        id=idl.identifier.Identifier(
-            resource_type=idl.identifier.ResourceType.TASK,
-            project=settings.project or "",
-            domain=settings.domain or "",
-            name=task.name,
-            version=settings.version or "",
-        ),
         type=task.task_type,
         metadata=task.metadata.to_taskmetadata_model(),
         interface=task.interface,
         task_type_version=task.task_type_version,
     )
-    origins: Origins = dict.fromkeys(("id", "type", "metadata", "interface", "task_type_version"), _TASK)
+    name = template.id
+    name.resource_type, name.name = idl.identifier.TASK, task.name
+    name.project, name.domain, name.version = settings.project or "", settings.domain or "", settings.version or ""
+    origins: Origins = dict.fromkeys(_OWN_FIELDS, _TASK)
     if task.enable_deck:
         template.metadata.generates_deck.value = True
     security = task.security_context
     if security is not None and security.ByteSize():
         template.security_context.CopyFrom(security)
         origins["security_context"] = _TASK
-    plugins = cast("Contributors", FlyteContextManager.current_context().plugins)
+    plugins: Contributors = FlyteContextManager.current_context().plugins  # type: ignore[assignment] # it is the manager
     _merge_mappings(template, task, settings, plugins, origins)
     _set_messages(template, task, settings, plugins, origins)
     return Explanation(task.name, template, origins)
@@ -106,11 +106,7 @@ def _merge_mappings(
     plugins: Contributors,
     origins: Origins,
 ) -> None:
-    custom, who = merge(
-        "custom",
-        [(_TASK, task.get_custom(settings)), *plugins.contributions("get_custom", task, settings=settings)],
-        settings.prefer,
-    )
+    custom, who = _merged("custom", task.get_custom(settings), task, settings, plugins)
     if custom:
         _refuse_inexact(task.name, custom, "custom")
         try:
@@ -118,17 +114,26 @@ def _merge_mappings(
         except (idl.json_format.ParseError, TypeError, ValueError) as exc:
             raise SerializationError(f"task {task.name}: custom is not JSON ({_origin_text(who)}): {exc}") from exc
         origins.update(who)
-    config, who = merge(
-        "config",
-        [(_TASK, task.get_config(settings)), *plugins.contributions("get_config", task, settings=settings)],
-        settings.prefer,
-    )
+    config, who = _merged("config", task.get_config(settings), task, settings, plugins)
     for key, value in config.items():
         if not isinstance(value, str):
             at = f"config.{key}"
             raise SerializationError(f"task {task.name}: {at} must be text, {who.get(at, _TASK)} gave {value!r}")
         template.config[key] = value
     origins.update(who)
+
+
+def _merged(
+    name: str,
+    own: Mapping[str, Any] | None,  # Any: JSON
+    task: Task,
+    settings: SerializationSettings,
+    plugins: Contributors,
+) -> tuple[dict[str, Any], Origins]:  # Any: JSON
+    """The task's own mapping and those of plugins, and who set what."""
+    hook = f"get_{name}"
+    answers = plugins.contributions(hook, task, settings=settings) if plugins.implements(hook) else []
+    return merge(name, [(_TASK, own), *answers], settings.prefer) if own or answers else ({}, {})
 
 
 def _refuse_inexact(task_name: str, value: object, where: str) -> None:
@@ -153,25 +158,40 @@ def _set_messages(
     origins: Origins,
 ) -> None:
     """Set container or pod or SQL, and the extended resources; at most one of the first three may be left."""
-    found: dict[str, tuple[Any, str]] = {}  # Any: a different message per field
-    for hook in _REPLACED:
-        own = getattr(task, hook)(settings)
-        answers = plugins.contributions(hook, task, settings=settings, own=_copy(own))
-        found[hook[4:]] = replace_message(hook[4:], (_TASK, own), answers, settings.prefer)
-    own_pod = task.get_k8s_pod(settings)
-    answers = plugins.contributions(
-        "get_k8s_pod", task, settings=settings, own=_copy(own_pod), container=_copy(found["container"][0])
-    )
-    found["k8s_pod"] = replace_message("k8s_pod", (_TASK, own_pod), answers, settings.prefer)
-    if any(answer is not None for _, answer in answers):
+    found = {}
+    for name in _REPLACED:
+        own = getattr(task, f"get_{name}")(settings)
+        found[name] = _replaced(name, own, task, settings, plugins)[:2]
+    container = found["container"][0]
+    pod, who, is_given = _replaced("k8s_pod", task.get_k8s_pod(settings), task, settings, plugins, container=container)
+    found["k8s_pod"] = (pod, who)
+    if is_given:
         found["container"] = (None, "")  # a plugin's pod was built on it
-    targets = {name: found[name][1] for name in ("container", "k8s_pod", "sql") if found[name][0] is not None}
+    targets = {name: found[name][1] for name in _TARGETS if found[name][0] is not None}
     if len(targets) > 1:
         raise TargetConflictError(task.name, targets)
     for name, (message, who) in found.items():
         if message is not None:
             getattr(template, name).CopyFrom(message)
             origins[name] = who
+
+
+def _replaced(
+    name: str,
+    own: Any,  # Any: some message or None
+    task: Task,
+    settings: SerializationSettings,
+    plugins: Contributors,
+    **others: Any,  # Any: as `own`
+) -> tuple[Any, str, bool]:  # Any: as `own`
+    """The message that stands, who gave it, and whether that was a plugin."""
+    hook = f"get_{name}"
+    if not plugins.implements(hook):
+        return own, "" if own is None else _TASK, False
+    handed = {key: _copy(message) for key, message in {"own": own, **others}.items()}
+    answers = plugins.contributions(hook, task, settings=settings, **handed)
+    message, who = replace_message(name, (_TASK, own), answers, settings.prefer)
+    return message, who, any(answer is not None for _, answer in answers)
 
 
 def _copy(message: Any) -> Any:  # Any: some message or None

@@ -246,6 +246,11 @@ class PluginManager:
         ]
         return sorted(found + self.registry.conflicts())
 
+    def implements(self, hook: str) -> bool:
+        """Does any plugin implement this hook?"""
+        self.load()
+        return bool(self._hooks[hook])
+
     def contributions(self, hook: str, task: Task, **arguments: object) -> list[tuple[str, Any]]:
         """(plugin, answer) of every plugin that implements a contribution hook, in order of plugin name.
 
