@@ -60,7 +60,11 @@ def dispatch(task: Task, config: Config, ctx: FlyteContext, inputs: literals.Lit
         if isinstance(config, Elastic) and not inside_rank():
             agent = agent_place(os.environ)
             if agent is not None:
-                return _as_agent(run_agent(config, agent, payload))
+                launched = run_agent(config, agent, payload, ctx)
+                _take_decks(task, ctx, launched)
+                if 0 not in launched.values:
+                    raise NotLeader("the leader is on another node, or ignores its outputs")
+                return idl.literals.LiteralMap.FromString(launched.values[0])
         launched = _launch(task, config, ctx, place, payload)
     if place is not None and place.node_rank != 0:
         raise NotLeader(f"the leader is on node 0, this is node {place.node_rank}")
@@ -96,12 +100,6 @@ def _as_rank(task: Task, ctx: FlyteContext, rank: Rank, inputs: literals.Literal
         enter_rank(before)
 
 
-def _as_agent(outputs: bytes | None) -> literals.LiteralMap:
-    if outputs is None:
-        raise NotLeader("the leader is on another node, or ignores its outputs")
-    return idl.literals.LiteralMap.FromString(outputs)
-
-
 def _launch(task: Task, config: Config, ctx: FlyteContext, host: Host | None, payload: bytes) -> Launched:
     environment: Callable[[Rank, Sequence[str]], Mapping[str, str]]
     environment = getattr(config, "environment", no_environment)
@@ -132,7 +130,7 @@ def _take_decks(task: Task, ctx: FlyteContext, launched: Launched) -> None:
     for _, name, data in launched.extras:
         if name == DECKS:
             params.decks.extend(decks_from(data))
-    if task.enable_deck:
+    if task.enable_deck and launched.reports:
         shown = ctx.plugins.render(launched.reports, tuple)  # ours, or that of a plugin that shows them its way
         params.decks.append(Deck("Ranks", shown or as_html(launched.reports)))
 

@@ -136,7 +136,7 @@ def _run_attempts(plan: Plan, attempt_type: AttemptType) -> Outcome:
     restart = 0
     zygote = lease(config.preload, config.start != "spawn")
     try:
-        zygote.wait_ready(plan.stop, plan.deadline)
+        zygote.wait_ready(plan.stop, plan.deadline, f"timeout_s={config.timeout_s} s")
         _check_start(zygote, config)
         while True:
             outcome = attempt_type(zygote, plan, restart).run()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,8 +81,12 @@ def run_of(task: TaskAddress, ctx: FlyteContext, inputs: bytes) -> RankRun:
     return RankRun(task, inputs, mode.value, ctx.storage.raw_prefix, ctx.storage.keep_local, parameters)
 
 
-def run(payload: bytes) -> bytes:
+def run(payload: bytes, send: Callable[[str, bytes], None] = send_extra) -> bytes:
     """In the rank. Returns the leader's outputs as a LiteralMap; nothing from the others.
+
+    Args:
+        payload: A RankRun.
+        send: Hands named bytes to the caller.
 
     Raises:
         IgnoreOutputs: the user's; the framework's own for non-leaders ends here.
@@ -100,7 +104,7 @@ def run(payload: bytes) -> bytes:
     except NotLeader:
         return b""
     finally:
-        _send_decks(ctx)
+        _send_decks(ctx, send)
         scratch.remove()
 
 
@@ -127,10 +131,10 @@ def _context(rank_run: RankRun, scratch: Scratch) -> FlyteContext:
     return base.with_(storage=storage, execution_state=ExecutionState(mode, params), rank=current_rank().rank)
 
 
-def _send_decks(ctx: FlyteContext) -> None:
+def _send_decks(ctx: FlyteContext, send: Callable[[str, bytes], None]) -> None:
     params = ctx.user_space_params
     if params is not None and params.decks and current_rank().is_leader:
-        send_extra(DECKS, pickle.dumps([(deck.name, deck.parts) for deck in params.decks]))
+        send(DECKS, pickle.dumps([(deck.name, deck.parts) for deck in params.decks]))
 
 
 def decks_from(data: bytes) -> list[Deck]:

@@ -67,18 +67,18 @@ class Zygote:
         _alive.add(self)
         self.channel.send(Kind.PRELOAD, (key[0], key[1]))
 
-    def wait_ready(self, stop: Stop | None = None, deadline: float | None = None) -> None:
+    def wait_ready(self, stop: Stop | None = None, deadline: float | None = None, limit: str = "") -> None:
         """Return once the preload is done.
 
         Raises:
-            LaunchError: It failed, or was not done at the deadline (`time.monotonic()` seconds).
+            LaunchError: It failed, or was not done at the deadline (`time.monotonic()` seconds), called `limit`.
             RankCancelled: The run was told to end before it began.
         """
         while not self._ready or (stop is not None and stop.is_asked):
             if stop is not None and stop.is_asked:
                 raise RankCancelled("no rank had been started")
             if deadline is not None and time.monotonic() >= deadline:
-                raise LaunchError(f"the imports of {', '.join(self.key[0])} were not done within timeout_s")
+                raise LaunchError(f"the imports of {', '.join(self.key[0])} were not done within {limit}")
             for frame in self._receive(stop, deadline):
                 if frame.kind is Kind.PRELOAD_FAILED:
                     self.close()
