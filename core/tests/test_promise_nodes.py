@@ -371,5 +371,6 @@ def test_a_long_name_keeps_its_end_behind_a_digest() -> None:
 
 def test_a_node_output_as_a_message() -> None:
     node = Node("n7", idl.workflow.NodeMetadata(), [], [], None)
-    message = NodeOutput(node, "o0", ("a", 1)).to_message()
+    message = idl.types.OutputReference()
+    NodeOutput(node, "o0", ("a", 1)).fill(message)
     assert (message.node_id, message.var, len(message.attr_path)) == ("n7", "o0", 2)

@@ -207,10 +207,12 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
     def construct_node_metadata(self) -> workflow.NodeMetadata:
         """Name (last part of the task's), timeout, retries and interruptible of a node that runs this task."""
         metadata = self.metadata
-        message = idl.workflow.NodeMetadata(name=self.name.rsplit(".", 1)[-1], retries=metadata.retry_strategy)
-        if metadata.timeout_s is not None:
-            message.timeout.FromSeconds(0)
-            message.timeout.FromMilliseconds(round(metadata.timeout_s * 1000))
+        message = idl.workflow.NodeMetadata(name=self.name.rsplit(".", 1)[-1])
+        message.retries.retries = metadata.retries
+        message.retries.SetInParent()
+        timeout_s = metadata.timeout_s
+        if timeout_s is not None:
+            message.timeout.FromMilliseconds(round(timeout_s * 1000))
         if metadata.interruptible is not None:
             message.interruptible = metadata.interruptible
         return message
@@ -224,10 +226,12 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         state = ctx.compilation_state
         if state is None:
             raise CallError(self.name, "compile() works only while a workflow is being compiled")
-        bound = dict(zip(self.python_interface.inputs, args, strict=False))
-        if len(args) > len(bound) or bound.keys() & kwargs.keys():
-            self.python_interface.bind(self.name, args, kwargs)  # raises with the right words
-        return create_node(state, self, self.interface, ctx.registry, ctx.storage, {**bound, **kwargs})
+        if args:
+            bound = dict(zip(self.python_interface.inputs, args, strict=False))
+            if len(args) > len(bound) or bound.keys() & kwargs.keys():
+                self.python_interface.bind(self.name, args, kwargs)  # raises with the right words
+            kwargs = {**bound, **kwargs}
+        return create_node(state, self, ctx.registry, ctx.storage, kwargs)
 
     # -- a local run ---------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from fledge.context import ExecutionState, FlyteContext, FlyteContextManager
 from fledge.errors import DefinitionError, add_note
 from fledge.flow_run import run_graph
 from fledge.interface import Interface, UnresolvedAnnotation, fill_map, interface_of
-from fledge.nodes import GLOBAL_INPUT_NODE_ID, CompilationState, Node, binding_data, create_node
+from fledge.nodes import GLOBAL_INPUT_NODE_ID, CompilationState, Node, create_node, fill_binding
 from fledge.promise import NodeOutput, Promise, VoidPromise, pack_outputs
 from fledge.settings import Documentation
 from fledge.storage import LiveStore
@@ -157,7 +157,7 @@ class PythonFunctionWorkflow(TrackedInstance):
         if len(args) > len(inputs) or inputs.keys() & kwargs.keys():
             self.python_interface.bind(self.name, args, kwargs)  # raises with the right words
         state = ctx.compilation_state
-        return create_node(state, self, self.interface, ctx.registry, ctx.storage, {**inputs, **kwargs})
+        return create_node(state, self, ctx.registry, ctx.storage, {**inputs, **kwargs})
 
     @property
     def graph(self) -> CompiledWorkflow:
@@ -223,12 +223,13 @@ class PythonFunctionWorkflow(TrackedInstance):
             got = f"{len(values)}" if isinstance(values, (tuple, list)) else f"a {type(result).__name__}"
             raise DefinitionError(f"workflow {self.name}: declares outputs {', '.join(names)} and returns {got}")
         bindings = []
-        for (name, python_type), value in zip(interface.outputs.items(), values, strict=True):
+        for (name, converter), value in zip(interface.compile(ctx.registry).outputs.items(), values, strict=True):
             where = f"{self.name}.outputs.{name}"
-            if value is None and python_type is not type(None):
+            if value is None and converter.python_type is not type(None):
                 raise DefinitionError(f"{where}: nothing is bound to this output. Return a promise or a value for it")
-            data = binding_data(value, python_type, ctx.registry, ctx.storage, where, [])
-            bindings.append(idl.literals.Binding(var=name, binding=data))
+            binding = idl.literals.Binding(var=name)
+            fill_binding(binding.binding, value, converter, ctx.registry, ctx.storage, where, [])
+            bindings.append(binding)
         return tuple(bindings)
 
     def _compile_failure_handler(self, ctx: FlyteContext, inputs: dict[str, Promise]) -> Node | None:

@@ -22,14 +22,15 @@ from fledge.promise import NodeOutput, Promise, VoidPromise, pack_outputs
 if TYPE_CHECKING:
     import hashlib
 
-    from fledge.idl import interface, literals, workflow
+    from fledge.idl import literals, workflow
     from fledge.interface import Interface
     from fledge.storage import StorageRouter
     from fledge.types.base import TypeRegistry
+    from fledge.types.converter import Converter
 else:
     hashlib = lazy("hashlib")
 
-__all__ = ["GLOBAL_INPUT_NODE_ID", "CompilationState", "Entity", "Node", "binding_data", "create_node", "dns_name"]
+__all__ = ["GLOBAL_INPUT_NODE_ID", "CompilationState", "Entity", "Node", "create_node", "dns_name", "fill_binding"]
 
 GLOBAL_INPUT_NODE_ID = ""
 RESERVED_NODE_IDS = ("start-node", "end-node", "efn")  # the platform's own
@@ -44,6 +45,7 @@ _METADATA_OVERRIDES = {
     "retries": "retries",
     "timeout": "timeout",
 }
+_ATOMS = (int, str, float, bool, type(None))  # values that hold nothing
 _OVERRIDES = (
     *_METADATA_OVERRIDES,
     "accelerator",
@@ -70,7 +72,7 @@ class Entity(Protocol):
     def construct_node_metadata(self) -> workflow.NodeMetadata: ...
 
 
-@dataclass
+@dataclass(eq=False)
 class Node:
     """One step of a workflow that is being compiled. Equal by identity: two calls are two nodes.
 
@@ -178,12 +180,6 @@ class Node:
             )
         return code_version(function)
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __hash__(self) -> int:
-        return id(self)
-
     def __repr__(self) -> str:
         return f"Node({self.id}, {self.entity.name if self.entity else 'inputs'})"
 
@@ -203,7 +199,6 @@ class CompilationState:
 def create_node(
     state: CompilationState,
     entity: Entity,
-    typed: interface.TypedInterface,
     registry: TypeRegistry,
     storage: StorageRouter,
     kwargs: dict[str, object],
@@ -218,7 +213,8 @@ def create_node(
     interface = entity.python_interface
     bindings: list[literals.Binding] = []
     upstream: list[Node] = []
-    converters = interface.compile(registry).inputs
+    compiled = interface.compile(registry)
+    converters = compiled.inputs
     for name in kwargs:
         if name not in converters:
             takes = ", ".join(converters) or "nothing"
@@ -227,16 +223,19 @@ def create_node(
             )
     for name in sorted(converters):
         value = kwargs[name] if name in kwargs else _default(entity, name)
+        binding = idl.literals.Binding(var=name)
         where = f"{entity.name}.inputs.{name}"
-        data = binding_data(value, interface.inputs[name], registry, storage, where, upstream)
-        bindings.append(idl.literals.Binding(var=name, binding=data))
+        fill_binding(binding.binding, value, converters[name], registry, storage, where, upstream)
+        bindings.append(binding)
     node = Node(
         dns_name(node_id) if node_id else state.next_id(), entity.construct_node_metadata(), bindings, upstream, entity
     )
     state.nodes.append(node)
-    if not typed.outputs.variables:
+    if compiled.only is not None:
+        return Promise(compiled.only, NodeOutput(node, compiled.only))
+    if not compiled.outputs:
         return VoidPromise(entity.name, NodeOutput(node, "placeholder"))
-    return pack_outputs(interface, [Promise(name, NodeOutput(node, name)) for name in interface.outputs])
+    return pack_outputs(interface, [Promise(name, NodeOutput(node, name)) for name in compiled.outputs])
 
 
 def _default(entity: Entity, name: str) -> object:
@@ -251,48 +250,48 @@ def _default(entity: Entity, name: str) -> object:
     return default
 
 
-def binding_data(
+def fill_binding(
+    data: literals.BindingData,
     value: object,
-    python_type: Any,  # Any: annotations
+    converter: Converter,
     registry: TypeRegistry,
     storage: StorageRouter,
     where: str,
     upstream: list[Node],
-) -> literals.BindingData:
-    """A value, a promise, or a list or dict of them, as the IDL's BindingData; nodes it depends on go to `upstream`."""
+) -> None:
+    """Write a value, a promise, or a list or dict of them into an empty message; nodes it needs go to `upstream`."""
+    if isinstance(value, Promise):
+        if value.is_ready:
+            _fill_from_literal(data, value.val)
+            return
+        output = value.ref
+        if output.node.id != GLOBAL_INPUT_NODE_ID and output.node not in upstream:
+            upstream.append(output.node)
+        output.fill(data.promise)
+        return
     if isinstance(value, VoidPromise):
         raise DefinitionError(f"{where}: task {value.task_name} has no outputs, so its result cannot be an input")
-    if isinstance(value, Promise) and not value.is_ready:
-        node = value.ref.node
-        if node.id != GLOBAL_INPUT_NODE_ID and node not in upstream:
-            upstream.append(node)
-        return idl.literals.BindingData(promise=value.ref.to_message())
     if isinstance(value, tuple) and any(isinstance(one, Promise) for one in value):
         raise DefinitionError(f"{where}: a whole tuple of outputs was passed. Pick one of them, by name or index")
-    if _holds_promise(value):
-        data = idl.literals.BindingData()
-        if isinstance(value, list):
-            data.collection.SetInParent()
-            for number, one in enumerate(value):
-                place = f"{where}[{number}]"
-                data.collection.bindings.append(
-                    binding_data(one, _element_type(python_type, place), registry, storage, place, upstream)
-                )
-        elif isinstance(value, Mapping):
-            data.map.SetInParent()
-            for key, one in value.items():
-                place = f"{where}[{key!r}]"
-                data.map.bindings[key].CopyFrom(
-                    binding_data(one, _element_type(python_type, place), registry, storage, place, upstream)
-                )
-        return data
-    if isinstance(value, Promise):
-        return _from_literal(value.val)
-    literal = registry.converter(python_type).to_literal(value, storage, where)
-    return _from_literal(literal)
+    if not _holds_promise(value):
+        _fill_from_literal(data, converter.to_literal(value, storage, where))
+    elif isinstance(value, list):
+        data.collection.SetInParent()
+        for number, one in enumerate(value):
+            place = f"{where}[{number}]"
+            element = registry.converter(_element_type(converter.python_type, place))
+            fill_binding(data.collection.bindings.add(), one, element, registry, storage, place, upstream)
+    elif isinstance(value, Mapping):
+        data.map.SetInParent()
+        for key, one in value.items():
+            place = f"{where}[{key!r}]"
+            element = registry.converter(_element_type(converter.python_type, place))
+            fill_binding(data.map.bindings[key], one, element, registry, storage, place, upstream)
 
 
 def _holds_promise(value: object) -> bool:
+    if type(value) in _ATOMS:
+        return False
     if isinstance(value, list):
         return any(isinstance(one, Promise) or _holds_promise(one) for one in value)
     if isinstance(value, Mapping):
@@ -308,21 +307,19 @@ def _element_type(python_type: Any, where: str) -> Any:  # Any: annotations
     raise DefinitionError(f"{where}: a promise can stand inside a list[...] or a dict[str, ...] only")
 
 
-def _from_literal(literal: literals.Literal) -> literals.BindingData:
+def _fill_from_literal(data: literals.BindingData, literal: literals.Literal) -> None:
     """BindingData has its own collection and map: a literal's are copied element by element."""
-    data = idl.literals.BindingData()
     kind = literal.WhichOneof("value")
     if kind == "collection":
         data.collection.SetInParent()
         for one in literal.collection.literals:
-            data.collection.bindings.append(_from_literal(one))
+            _fill_from_literal(data.collection.bindings.add(), one)
     elif kind == "map":
         data.map.SetInParent()
         for key, one in literal.map.literals.items():
-            data.map.bindings[key].CopyFrom(_from_literal(one))
+            _fill_from_literal(data.map.bindings[key], one)
     else:
         data.scalar.CopyFrom(literal.scalar)
-    return data
 
 
 def dns_name(name: str) -> str:
@@ -335,6 +332,8 @@ def dns_name(name: str) -> str:
     if len(name) >= _MAX_DNS:
         digest = hashlib.sha224(name.encode()).hexdigest()[:_DIGEST]
         name = f"{digest}-{name[-(_MAX_DNS - _DIGEST - 1) :]}"
+    if name.isascii() and name.isalnum() and name.islower():
+        return name
     out = ""
     for char in name:
         has_room = out != "" and len(out) < _MAX_DNS - 1

@@ -6,15 +6,13 @@ A Promise is ready (it holds a literal; local runs) or a reference to a node's o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from fledge import idl
 from fledge.errors import FledgeError
 
 if TYPE_CHECKING:
-    from fledge.idl import literals
+    from fledge.idl import literals, types
     from fledge.interface import Interface
     from fledge.nodes import Node
 
@@ -27,23 +25,22 @@ class PromiseUseError(FledgeError, ValueError):
     origin = "USER"
 
 
-@dataclass(frozen=True)
-class NodeOutput:
+class NodeOutput(NamedTuple):
     """One output of a node, and a path into it: `node.output["key"][0].field`."""
 
     node: Node
     var: str
     attr_path: tuple[str | int, ...] = ()
 
-    def to_message(self) -> idl.types.OutputReference:
-        message = idl.types.OutputReference(node_id=self.node.id, var=self.var)
+    def fill(self, message: types.OutputReference) -> None:
+        """Write it into an empty message."""
+        message.node_id, message.var = self.node.id, self.var
         for step in self.attr_path:
             part = message.attr_path.add()
             if isinstance(step, int):
                 part.int_value = step
             else:
                 part.string_value = step
-        return message
 
 
 class Promise:

@@ -26,9 +26,10 @@ def workflow_spec(workflow: PythonFunctionWorkflow, settings: SerializationSetti
     Raises:
         DefinitionError: The workflow does not compile.
     """
-    spec = idl.admin_workflow.WorkflowSpec(template=workflow_template(workflow, settings))
+    spec = idl.admin_workflow.WorkflowSpec()
+    _fill_template(spec.template, workflow, settings)
     for inner in _workflows_inside(workflow, {}):
-        spec.sub_workflows.append(workflow_template(inner, settings))
+        _fill_template(spec.sub_workflows.add(), inner, settings)
     docs = workflow.docs
     if docs is not None:
         spec.description.short_description = docs.short_description or ""
@@ -43,20 +44,26 @@ def workflow_spec(workflow: PythonFunctionWorkflow, settings: SerializationSetti
 
 def workflow_template(workflow: PythonFunctionWorkflow, settings: SerializationSettings) -> messages.WorkflowTemplate:
     """flyteidl.core.WorkflowTemplate."""
-    template = idl.workflow.WorkflowTemplate(
-        id=_identifier(workflow.name, settings, is_task=False),
-        interface=workflow.interface,
-        outputs=workflow.output_bindings,
-    )
+    template = idl.workflow.WorkflowTemplate()
+    _fill_template(template, workflow, settings)
+    return template
+
+
+def _fill_template(
+    template: messages.WorkflowTemplate, workflow: PythonFunctionWorkflow, settings: SerializationSettings
+) -> None:
+    """In place: a copy of a long workflow costs as much as making it."""
+    _identify(template.id, workflow.name, settings, is_task=False)
+    template.interface.CopyFrom(workflow.interface)
+    template.outputs.extend(workflow.output_bindings)
     template.metadata.on_failure = workflow.failure_policy.value  # type: ignore[assignment] # the enum's wrapper
     template.metadata.SetInParent()
     template.metadata_defaults.SetInParent()
     template.metadata_defaults.interruptible = workflow.interruptible
     for node in workflow.nodes:
-        template.nodes.append(_node(node, settings))
+        _fill_node(template.nodes.add(), node, settings)
     if workflow.failure_node is not None:
-        template.failure_node.CopyFrom(_node(workflow.failure_node, settings))
-    return template
+        _fill_node(template.failure_node, workflow.failure_node, settings)
 
 
 def tasks_of(workflow: PythonFunctionWorkflow) -> list[PythonTask[Any]]:  # Any: of any config
@@ -79,26 +86,24 @@ def _workflows_inside(workflow: PythonFunctionWorkflow, seen: dict[int, bool]) -
             yield from _workflows_inside(inner, seen)
 
 
-def _node(node: Node, settings: SerializationSettings) -> messages.Node:
+def _fill_node(message: messages.Node, node: Node, settings: SerializationSettings) -> None:
     assert node.entity is not None
-    message = idl.workflow.Node(
-        id=node.id,
-        metadata=node.metadata,
-        inputs=node.bindings,
-        upstream_node_ids=[above.id for above in node.upstream],
-    )
+    message.id = node.id
+    message.metadata.CopyFrom(node.metadata)
+    message.inputs.extend(node.bindings)
+    message.upstream_node_ids.extend([above.id for above in node.upstream])
     for variable, alias in node.overrides.get("aliases", {}).items():
         message.output_aliases.add(var=variable, alias=alias)
     if isinstance(node.entity, PythonFunctionWorkflow):
-        message.workflow_node.sub_workflow_ref.CopyFrom(_identifier(node.entity.name, settings, is_task=False))
-        return message
-    message.task_node.reference_id.CopyFrom(_identifier(node.entity.name, settings, is_task=True))
-    _override(message.task_node.overrides, node, settings)
-    return message
+        _identify(message.workflow_node.sub_workflow_ref, node.entity.name, settings, is_task=False)
+        return
+    _identify(message.task_node.reference_id, node.entity.name, settings, is_task=True)
+    message.task_node.overrides.SetInParent()
+    if node.overrides:
+        _override(message.task_node.overrides, node, settings)
 
 
 def _override(message: messages.TaskNodeOverrides, node: Node, settings: SerializationSettings) -> None:
-    message.SetInParent()
     given = node.overrides
     requests, limits = given.get("requests"), given.get("limits")
     if given.get("resources") is not None:
@@ -132,12 +137,7 @@ def _add_in_order(entries: Any, resources: Resources | None) -> None:  # Any: a 
     entries.sort(key=lambda one: order.index(one.name))
 
 
-def _identifier(name: str, settings: SerializationSettings, *, is_task: bool) -> identifier.Identifier:
-    kinds = idl.identifier.ResourceType
-    return idl.identifier.Identifier(
-        resource_type=kinds.TASK if is_task else kinds.WORKFLOW,
-        project=settings.project or "",
-        domain=settings.domain or "",
-        name=name,
-        version=settings.version or "",
-    )
+def _identify(message: identifier.Identifier, name: str, settings: SerializationSettings, *, is_task: bool) -> None:
+    message.resource_type = idl.identifier.TASK if is_task else idl.identifier.WORKFLOW
+    message.project, message.domain, message.name = settings.project or "", settings.domain or "", name
+    message.version = settings.version or ""
