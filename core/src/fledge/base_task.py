@@ -293,13 +293,13 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             for name, value in kwargs.items():
                 if name not in converters:
                     raise CallError(self.name, f"no input is called {name!r}{nearest(name, converters)}", name)
-                if not isinstance(value, (Promise, VoidPromise)):
-                    converters[name].fill(target[name], value, storage)
-                elif isinstance(value, Promise):
+                if isinstance(value, Promise):
                     target[name].CopyFrom(value.val)
-                else:
+                elif isinstance(value, VoidPromise):
                     reason = f"input {name!r}: task {value.task_name} has no outputs to pass on"
                     raise CallError(self.name, reason, name)
+                else:
+                    converters[name].fill(target[name], value, storage)
         except Mismatch as exc:
             raise exc.error(f"{self.name}.inputs.{name}") from exc.__cause__
         return literal_map

@@ -58,7 +58,8 @@ def run_graph(
     ctx = ctx.with_(execution_state=ExecutionState(ExecutionState.Mode.LOCAL_TASK_EXECUTION))
     try:
         if workers == 1:
-            _run_in_turn(name, graph, ctx, results)
+            with FlyteContextManager.with_context(ctx):
+                _run_in_turn(name, graph, ctx, results)
         else:
             _run_parallel(name, graph, ctx, results, workers)
     except Exception as exc:
@@ -70,7 +71,8 @@ def run_graph(
 
 def _handle(name: str, handler: Node, ctx: FlyteContext, results: Mapping[str, Outputs], error: BaseException) -> None:
     try:
-        _run_node(name, handler, ctx, results)
+        with FlyteContextManager.with_context(ctx):
+            _run_node(name, handler, ctx, results)
     except Exception as exc:  # noqa: BLE001 - what the node raised is what the caller has to see
         _log.exception("workflow %s: its failure handler failed", name)
         add_note(error, f"the failure handler of workflow {name} failed as well: {type(exc).__name__}: {exc}")
@@ -110,7 +112,9 @@ def _run_parallel(name: str, graph: Graph, ctx: FlyteContext, results: dict[str,
     try:
         while ready or running:
             for node in ready:
-                running[pool.submit(contextvars.copy_context().run, _run_node, name, node, ctx, results)] = node
+                with FlyteContextManager.with_context(ctx):
+                    copied = contextvars.copy_context()
+                running[pool.submit(copied.run, _run_node, name, node, ctx, results)] = node
             ready = []
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
@@ -144,13 +148,13 @@ def _cancel(running: dict[Future[Outputs], Node]) -> None:
 
 
 def _run_node(name: str, node: Node, ctx: FlyteContext, results: Mapping[str, Outputs]) -> Outputs:
+    """`ctx` is entered already."""
     entity: Any = node.entity  # Any: a task or a workflow; both have local_execute
     try:
         inputs = {binding.var: Promise(binding.var, _resolve(binding.binding, results)) for binding in node.bindings}
-        with FlyteContextManager.with_context(ctx):
-            if node.task_metadata is not None:
-                return dict(entity.run_locally(ctx, entity.input_literals(ctx, inputs), node.task_metadata).literals)
-            result = entity.local_execute(ctx, **inputs)
+        if node.task_metadata is not None:
+            return dict(entity.run_locally(ctx, entity.input_literals(ctx, inputs), node.task_metadata).literals)
+        result = entity.local_execute(ctx, **inputs)
     except Exception as exc:
         add_note(exc, f"in node {node.id} of workflow {name}")
         raise
@@ -165,6 +169,8 @@ def _resolve(data: literals.BindingData, results: Mapping[str, Outputs]) -> lite
     kind = data.WhichOneof("value")
     if kind == "promise":
         reference = data.promise
+        if not reference.attr_path:
+            return results[reference.node_id][reference.var]
         steps = [getattr(step, step.WhichOneof("value")) for step in reference.attr_path]
         return literal_at(results[reference.node_id][reference.var], steps, f"{reference.node_id}.{reference.var}")
     literal = idl.literals.Literal()
