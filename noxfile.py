@@ -168,7 +168,12 @@ def bench(session: nox.Session) -> None:
     """Measure ours, the peers' and the floor's time, interleaved in one run. Options: `nox -s bench -- --help`."""
     ours = environment(session, "bench-fledge", sys.executable, packages=("core",), tools=())
     peer = plain_environment(session, "bench-flytekit", ["flytekit"])
-    run_in(session, ours, "benchmarks/run.py", "--python", f"flytekit={peer}", *session.posargs)
+    packages = ("core", "plugins/dataframes", "plugins/storage")
+    beside = ["flytekit", "pandas", *PROJECTS["plugins/storage"]["optional-dependencies"]["testing"]]
+    data = environment(session, "bench-data", sys.executable, packages=packages, tools=(), first=beside)
+    run_in(
+        session, ours, "benchmarks/run.py", "--python", f"flytekit={peer}", "--python", f"data={data}", *session.posargs
+    )
 
 
 # -- environments ------------------------------------------------------------------------------------------------------

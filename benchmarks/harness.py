@@ -55,6 +55,10 @@ class Scenario:
     contestants: tuple[str, ...]
     commands: Callable[[Path], Mapping[str, list[str]]] | None
     targets: Mapping[Limit, float] = field(hash=False)
+    needs: str = ""
+    """Which environment, with more than the core in it, all contestants run in; none: each in its own."""
+    is_countable: bool = True
+    """Whether instructions say something: not of work that is the waiting for another process."""
 
     def is_missed(self, row: Mapping[str, Measured]) -> bool:
         """Whether ours failed or is over one of the targets. What was not measured is over none."""
@@ -94,6 +98,8 @@ def load_scenario(file: Path) -> Scenario:
         contestants=tuple(names),
         commands=commands,
         targets={limit: getattr(module, limit.constant) for limit in LIMITS if hasattr(module, limit.constant)},
+        needs=getattr(module, "NEEDS", ""),
+        is_countable=getattr(module, "IS_COUNTABLE", True),
     )
 
 
@@ -133,7 +139,7 @@ def measure(
                 if measured.error is None:
                     say(f"{scenario.title}: {name}, round {number} of {rounds}")
                     attempt(one_round, measured, commands[name], folder, is_counted=number > 0)
-        for name in counted if has_valgrind() else ():
+        for name in counted if has_valgrind() and scenario.is_countable else ():
             if name in results and results[name].error is None:
                 say(f"{scenario.title}: {name}, counting instructions")
                 attempt(count_instructions, results[name], commands[name], folder)

@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.harness import (
     CONTESTANTS,
+    Scenario,
     has_valgrind,
     load_scenario,
     measure,
@@ -35,7 +36,8 @@ def main(arguments: list[str]) -> int:
         return 0
     counted = {"none": (), "own": ("floor", "fledge"), "all": CONTESTANTS}[options.instructions]
     results = {
-        scenario: measure(scenario, pythons, rounds=options.rounds, counted=counted, say=say) for scenario in scenarios
+        scenario: measure(scenario, pythons_for(scenario, pythons), rounds=options.rounds, counted=counted, say=say)
+        for scenario in scenarios
     }
     print(
         f"Python {platform.python_version()}, {platform.machine()}; median CPU time of {options.rounds} rounds", end=""
@@ -54,13 +56,24 @@ def main(arguments: list[str]) -> int:
     return 1 if failures or (options.check and missed) else 0
 
 
+def pythons_for(scenario: Scenario, given: dict[str, str]) -> dict[str, str]:
+    """Each contestant's interpreter; a scenario that needs an environment of its own gets that one's, where it is given."""
+    return dict.fromkeys(CONTESTANTS, given[scenario.needs]) if scenario.needs in given else given
+
+
 def parsed(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("only", nargs="*", help="names of scenarios; without any, all")
     parser.add_argument("--list", action="store_true", help="name the scenarios and stop")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--python", action="append", default=[], metavar="CONTESTANT=PATH", help="a peer's interpreter")
+    parser.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="a peer's interpreter, or that of an environment",
+    )
     parser.add_argument(
         "--instructions", choices=("none", "own", "all"), default="own", help="whose to count (all: minutes)"
     )
