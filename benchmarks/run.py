@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
 
 
 def pythons_for(scenario: Scenario, given: dict[str, str]) -> dict[str, str]:
-    """Each contestant's interpreter; a scenario that needs an environment of its own gets that one's, where it is given."""
+    """Each contestant's interpreter: that of the environment which the scenario needs, if it is given, else its own."""
     return dict.fromkeys(CONTESTANTS, given[scenario.needs]) if scenario.needs in given else given
 
 
