@@ -74,16 +74,36 @@ def test_a_local_call_hands_the_same_object_through() -> None:
     assert seen[0] is TABLE
 
 
-def test_a_local_call_writes_nothing(tmp_path: Path) -> None:
-    code = (
-        "import pyarrow as pa\nfrom fledge import task\n"
-        "@task\ndef same(t: pa.Table) -> pa.Table:\n    return t\n"
-        "t = pa.table({'a': [1]})\nassert same(t=t) is t\n"
-    )
-    (tmp_path / "one.py").write_text(code)
+WRITES_NOTHING = """
+import resource
+import pandas as pd
+import pyarrow as pa
+from fledge import task
+
+@task
+def same(t: pa.Table) -> pa.Table:
+    return t
+
+@task
+def longest(frame: pd.DataFrame) -> float:
+    return float(frame["a"].max())
+
+table = pa.table({name: range(100_000) for name in "abcd"})
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # who writes a byte to any file now is refused, C++ included
+try:
+    open("probe", "wb", buffering=0).write(b"x")
+except OSError:
+    print(same(t=table) is table, longest(frame=same(t=table)))
+"""
+
+
+def test_between_local_tasks_no_file_is_written(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text(WRITES_NOTHING)
     (tmp_path / "temp").mkdir()
     env = {"TMPDIR": str(tmp_path / "temp"), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    subprocess.run([sys.executable, "-B", "one.py"], cwd=tmp_path, env=env, check=True)
+    command = [sys.executable, "-B", "one.py"]
+    ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr) == ("True 99999.0\n", "")
     assert list((tmp_path / "temp").iterdir()) == []
 
 
