@@ -106,7 +106,7 @@ def test_a_body_is_run_once_and_sees_promises() -> None:
 
     assert [watched(a=1), watched(a=2)] == [2, 3]
     assert len(seen) == 1
-    assert repr(seen[0]) == "Promise(.a)"
+    assert repr(seen[0]) == "Promise(inputs.a)"
 
 
 def test_attributes_and_indices_of_promises_reach_into_values() -> None:

@@ -103,7 +103,7 @@ def test_upstream_nodes_keep_the_order_in_which_they_are_first_used(compiling: F
 
 
 def test_an_attribute_path_travels_in_the_reference(compiling: FlyteContext) -> None:
-    one = made(None, kwtypes(o0=dict[str, list[int]]))
+    one = made(None, kwtypes(o0=dict[str, list[dict[str, int]]]))
     promise = one.compile(compiling)
     node = node_of(made(kwtypes(a=int), INTS).compile(compiling, a=promise["key"][2].name))
     steps = node.bindings[0].binding.promise.attr_path

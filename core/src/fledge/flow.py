@@ -180,10 +180,15 @@ class PythonFunctionWorkflow(TrackedInstance):
 
     def _compile(self) -> CompiledWorkflow:
         ctx = FlyteContextManager.current_context()
+        inside = (*(ctx.compilation_state.inside if ctx.compilation_state is not None else ()), self)
+        if self in inside[:-1]:
+            circle = " > ".join(one.name for one in inside[inside.index(self) :])
+            raise DefinitionError(f"workflow {self.name} contains itself: {circle}. A graph cannot; repeat in a task")
         ctx.plugins.load()
         self.python_interface.check(ctx.registry, self.name)
-        start = Node(GLOBAL_INPUT_NODE_ID, idl.workflow.NodeMetadata(), [], [], None)
-        state = CompilationState()
+        given = self.python_interface.compile(ctx.registry).inputs
+        start = Node(GLOBAL_INPUT_NODE_ID, idl.workflow.NodeMetadata(), [], [], None, given)
+        state = CompilationState(inside=inside)
         # No live store: what the body binds as a constant has to outlast the run that compiled it.
         storage = ctx.storage.with_(live=None)
         compiling = ctx.with_(compilation_state=state, execution_state=ExecutionState(), storage=storage)
@@ -193,6 +198,9 @@ class PythonFunctionWorkflow(TrackedInstance):
                 outputs = self._bind_outputs(compiling, self._function(**inputs))
                 failure_node = self._compile_failure_handler(compiling, inputs)
                 ordered = _in_run_order(self.name, state.nodes)
+                for node in state.nodes if failure_node is None else (*state.nodes, failure_node):
+                    if isinstance(node.entity, PythonFunctionWorkflow):
+                        node.entity.compile()
             except Exception as exc:
                 add_note(exc, f"while the body of workflow {self.name} was compiled, {self._place(exc)}")
                 raise

@@ -18,6 +18,7 @@ from fledge.errors import CallError, DefinitionError, nearest, type_name
 from fledge.lazy import lazy
 from fledge.metadata import TaskMetadata
 from fledge.promise import NodeOutput, Promise, VoidPromise, pack_outputs
+from fledge.types.assignable import is_assignable, type_at
 
 if TYPE_CHECKING:
     import hashlib
@@ -77,7 +78,8 @@ class Node:
     """One step of a workflow that is being compiled. Equal by identity: two calls are two nodes.
 
     `overrides` holds what the serializer writes into the node's `TaskNodeOverrides`; what belongs to the metadata is
-    written there at once, and `task_metadata` is what a local run honours in place of the task's own.
+    written there at once, and `task_metadata` is what a local run honours in place of the task's own. `outputs` are
+    what can be bound elsewhere.
     """
 
     id: str
@@ -85,6 +87,7 @@ class Node:
     bindings: list[literals.Binding]
     upstream: list[Node]
     entity: Entity | None
+    outputs: Mapping[str, Converter] = field(default_factory=dict)
     overrides: dict[str, Any] = field(default_factory=dict)  # Any: Resources, image names, ...
     task_metadata: TaskMetadata | None = None
 
@@ -185,11 +188,12 @@ class Node:
 
 
 class CompilationState:
-    """The nodes of one workflow body, while it is being compiled."""
+    """The nodes of one workflow body, while it is being compiled; `inside` are the workflows that wait for it."""
 
-    def __init__(self, prefix: str = "", mode: int = 1) -> None:
+    def __init__(self, prefix: str = "", mode: int = 1, inside: tuple[Entity, ...] = ()) -> None:
         self.prefix = prefix
         self.mode = mode
+        self.inside = inside
         self.nodes: list[Node] = []
 
     def next_id(self) -> str:
@@ -227,9 +231,8 @@ def create_node(
         where = f"{entity.name}.inputs.{name}"
         fill_binding(binding.binding, value, converters[name], registry, storage, where, upstream)
         bindings.append(binding)
-    node = Node(
-        dns_name(node_id) if node_id else state.next_id(), entity.construct_node_metadata(), bindings, upstream, entity
-    )
+    own_id = dns_name(node_id) if node_id else state.next_id()
+    node = Node(own_id, entity.construct_node_metadata(), bindings, upstream, entity, compiled.outputs)
     state.nodes.append(node)
     if compiled.only is not None:
         return Promise(compiled.only, NodeOutput(node, compiled.only))
@@ -265,6 +268,7 @@ def fill_binding(
             _fill_from_literal(data, value.val)
             return
         output = value.ref
+        _check_type(output, converter, where)
         if output.node.id != GLOBAL_INPUT_NODE_ID and output.node not in upstream:
             upstream.append(output.node)
         output.fill(data.promise)
@@ -287,6 +291,25 @@ def fill_binding(
             place = f"{where}[{key!r}]"
             element = registry.converter(_element_type(converter.python_type, place))
             fill_binding(data.map.bindings[key], one, element, registry, storage, place, upstream)
+
+
+def _check_type(output: NodeOutput, converter: Converter, where: str) -> None:
+    """DefinitionError when the output, or what its path leads to, can never be a value of the input."""
+    source = output.node.outputs.get(output.var)
+    if source is None or (source is converter and not output.attr_path):
+        return
+    declared = type_name(source.python_type)
+    try:
+        found = type_at(source.literal_type, output.attr_path)
+    except LookupError as exc:
+        steps, there = exc.args
+        so_far = output._replace(attr_path=output.attr_path[:steps])
+        about = f"{so_far} is {there}" + (f"; the whole is {declared}" if steps else f": {declared}")
+        raise DefinitionError(f"{where}: {output} leads nowhere, as {about}") from None
+    if found is not None and not is_assignable(found, converter.literal_type):
+        given = f"a part of {declared}" if output.attr_path else declared
+        wanted = type_name(converter.python_type)
+        raise DefinitionError(f"{where}: expected {wanted}, and {output} is {given}. Convert it in a task")
 
 
 def _holds_promise(value: object) -> bool:

@@ -32,6 +32,10 @@ class NodeOutput(NamedTuple):
     var: str
     attr_path: tuple[str | int, ...] = ()
 
+    def __str__(self) -> str:
+        steps = "".join(f"[{step!r}]" for step in self.attr_path)
+        return f"{self.node.id or 'inputs'}.{self.var}{steps}"
+
     def fill(self, message: types.OutputReference) -> None:
         """Write it into an empty message."""
         message.node_id, message.var = self.node.id, self.var
@@ -132,9 +136,9 @@ class Promise:
         return id(self)
 
     def __repr__(self) -> str:
-        path = "".join(f"[{step!r}]" for step in self.attr_path)
         if self._ref is not None:
-            return f"Promise({self._ref.node.id}.{self._ref.var}{path})"
+            return f"Promise({self._ref})"
+        path = "".join(f"[{step!r}]" for step in self.attr_path)
         return f"Promise({self.var}{path}=<value>)"
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from fledge import idl
 from fledge.container import PythonAutoContainerTask, add_resources, extended_resources, image_name
-from fledge.errors import DefinitionError
+from fledge.errors import DefinitionError, SerializationError
 from fledge.flow import PythonFunctionWorkflow
+from fledge.storage import scheme_of
 
 if TYPE_CHECKING:
     from fledge.base_task import PythonTask
-    from fledge.idl import admin_workflow, identifier
+    from fledge.idl import admin_workflow, identifier, literals
     from fledge.idl import workflow as messages
     from fledge.nodes import Node
     from fledge.settings import Resources, SerializationSettings
@@ -55,6 +56,8 @@ def _fill_template(
     """In place: a copy of a long workflow costs as much as making it."""
     _identify(template.id, workflow.name, settings, is_task=False)
     template.interface.CopyFrom(workflow.interface)
+    for binding in workflow.output_bindings:
+        _refuse_local(binding.binding, f"workflow {workflow.name}.outputs.{binding.var}")
     template.outputs.extend(workflow.output_bindings)
     template.metadata.on_failure = workflow.failure_policy.value  # type: ignore[assignment] # the enum's wrapper
     template.metadata.SetInParent()
@@ -90,6 +93,9 @@ def _fill_node(message: messages.Node, node: Node, settings: SerializationSettin
     assert node.entity is not None
     message.id = node.id
     message.metadata.CopyFrom(node.metadata)
+    for binding in node.bindings:
+        if not binding.binding.HasField("promise"):
+            _refuse_local(binding.binding, f"node {node.id}, {node.entity.name}.inputs.{binding.var}")
     message.inputs.extend(node.bindings)
     message.upstream_node_ids.extend([above.id for above in node.upstream])
     for variable, alias in node.overrides.get("aliases", {}).items():
@@ -101,6 +107,33 @@ def _fill_node(message: messages.Node, node: Node, settings: SerializationSettin
     message.task_node.overrides.SetInParent()
     if node.overrides:
         _override(message.task_node.overrides, node, settings)
+
+
+def _refuse_local(data: literals.BindingData | literals.Literal, where: str) -> None:
+    """SerializationError for a constant whose data lie on this machine: nobody else could read them."""
+    for uri in _uris(data):
+        if scheme_of(uri) in ("", "file"):
+            raise SerializationError(
+                f"{where}: a constant of the workflow's body was written to {uri}, which only this machine has. "
+                "Make it in a task, take it as an input of the workflow, or give its URI on shared storage"
+            )
+
+
+def _uris(data: literals.BindingData | literals.Literal) -> Iterator[str]:
+    if data.HasField("collection"):
+        inside = data.collection
+        for one in inside.literals if isinstance(inside, idl.literals.LiteralCollection) else inside.bindings:
+            yield from _uris(one)
+    elif data.HasField("map"):
+        by_key = data.map
+        for one in (by_key.literals if isinstance(by_key, idl.literals.LiteralMap) else by_key.bindings).values():
+            yield from _uris(one)
+    elif data.HasField("scalar"):
+        kind = data.scalar.WhichOneof("value")
+        if kind == "union":
+            yield from _uris(data.scalar.union.value)
+        elif kind in ("blob", "structured_dataset"):
+            yield getattr(data.scalar, kind).uri
 
 
 def _override(message: messages.TaskNodeOverrides, node: Node, settings: SerializationSettings) -> None:
