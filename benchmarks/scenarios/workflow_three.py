@@ -35,13 +35,14 @@ def floor() -> Callable[[], object]:
 
 
 def fledge() -> Callable[[], object]:
-    from benchmarks.tasks.fledge_tasks import three
+    from benchmarks.tasks.fledge_workflows import three
 
     return lambda: three(x=1)
 
 
 def flytekit() -> Callable[[], object]:
-    from benchmarks.tasks.flytekit_tasks import forget, three
+    from benchmarks.tasks.flytekit_tasks import forget
+    from benchmarks.tasks.flytekit_workflows import three
 
     def work() -> object:
         forget()

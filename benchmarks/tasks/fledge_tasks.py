@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fledge import task, workflow
+from fledge import task
 
-__all__ = ["Point", "add", "echo", "moved", "remembered", "reverse", "scale", "ten", "three"]
+__all__ = ["Point", "add", "echo", "moved", "remembered", "reverse", "scale", "ten"]
 
 
 @dataclass
@@ -49,8 +49,3 @@ def scale(weights: dict[str, float]) -> dict[str, float]:
 @task(cache=True, cache_version="1")
 def remembered(text: str) -> str:
     return text
-
-
-@workflow
-def three(x: int) -> int:
-    return add(a=add(a=add(a=x, b=1), b=1), b=1)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flytekit import task, workflow
+from flytekit import task
 from flytekit.core.type_engine import TypeEngine
 
-__all__ = ["Point", "add", "echo", "forget", "moved", "remembered", "reverse", "scale", "ten", "three"]
+__all__ = ["Point", "add", "echo", "forget", "moved", "remembered", "reverse", "scale", "ten"]
 
 
 def forget() -> None:
@@ -55,8 +55,3 @@ def scale(weights: dict[str, float]) -> dict[str, float]:
 @task(cache=True, cache_version="1")
 def remembered(text: str) -> str:
     return text
-
-
-@workflow
-def three(x: int) -> int:
-    return add(a=add(a=add(a=x, b=1), b=1), b=1)

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import given
@@ -121,11 +121,12 @@ def test_every_failure_to_write_is_a_storage_error_and_leaves_nothing(tmp_path: 
 
 
 def test_an_interrupt_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(self: Path, data: bytes) -> int:
-        self.touch()
+    def interrupted(path: str, mode: str) -> BinaryIO:
+        with open(path, mode) as file:
+            file.write(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "write_bytes", interrupted)
+    monkeypatch.setattr("fledge.storage.open", interrupted, raising=False)
     with pytest.raises(KeyboardInterrupt):
         LOCAL.write(str(tmp_path / "file"), b"x")
     assert os.listdir(tmp_path) == []

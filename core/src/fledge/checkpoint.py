@@ -7,7 +7,6 @@ file in it, whose name readers need not know, `save` copies a file or a folder t
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -61,7 +60,7 @@ class Checkpoint:
         """What the previous attempt saved, copied to a new folder: `path`, else one that goes with the run."""
         if self._source is None or not self._storage.exists(self._source):
             return None
-        name = f"prev_cp-{uuid.uuid4().hex}"
+        name = f"prev_cp-{os.urandom(16).hex()}"
         target = pathlib.Path(path if path is not None else os.path.join(self._scratch(), name))
         self._storage.get(self._source, str(target))
         return target

@@ -11,11 +11,7 @@ import faulthandler
 import logging
 import os
 import signal
-import subprocess
 import sys
-import tarfile
-import tempfile
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -28,15 +24,25 @@ from fledge.checkpoint import Checkpoint
 from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager, Scratch
 from fledge.decks import DECK_FILE, page
 from fledge.errors import FledgeError, NonRecoverableError, TaskLoadError, ignores_outputs, origin_of
+from fledge.lazy import lazy
 from fledge.local_config import start_logging
 from fledge.offload import load_offloaded, offload
 from fledge.resolver import load_object
 from fledge.signals import Interruptions
 from fledge.storage import materialize
-from fledge.tracebacks import format_error, summary
 
 if TYPE_CHECKING:
+    import subprocess
+    import tarfile
+    import tempfile
+
+    from fledge import tracebacks
     from fledge.idl import errors, literals
+else:  # a run that succeeds needs none of them
+    subprocess = lazy("subprocess")
+    tarfile = lazy("tarfile")
+    tempfile = lazy("tempfile")
+    tracebacks = lazy("fledge.tracebacks")
 
 __all__ = ["ERROR_FILE", "FUTURES_FILE", "INPUTS_FILE", "OUTPUTS_FILE", "Invocation", "fast_main", "main", "run"]
 
@@ -167,8 +173,8 @@ def _run_and_report(ctx: FlyteContext, invocation: Invocation, signals: Interrup
         else:
             return False
     assert error is not None
-    sys.stderr.write(format_error(error))
-    name = f"error-{uuid.uuid4().hex}.pb" if _has_many_workers(os.environ) else ERROR_FILE
+    sys.stderr.write(tracebacks.format_error(error))
+    name = f"error-{os.urandom(16).hex()}.pb" if _has_many_workers(os.environ) else ERROR_FILE
     _write(ctx, invocation.output_prefix, {name: idl.deterministic_bytes(error_document(error, os.environ))})
     return True
 
@@ -219,7 +225,7 @@ def _load_task(invocation: Invocation) -> Task:
         raise
     except Exception as exc:
         raise TaskLoadError(
-            f"resolver {invocation.resolver} failed to load {list(invocation.loader_args)}: {summary(exc)}",
+            f"resolver {invocation.resolver} failed to load {list(invocation.loader_args)}: {tracebacks.summary(exc)}",
             invocation.loader_args,
         ) from exc
 
@@ -237,8 +243,9 @@ def error_document(error: BaseException, env: Mapping[str, str]) -> errors.Error
     container.code = (
         str(error.code) if isinstance(error, FledgeError) else "USER:RuntimeError" if origin == "USER" else "SYSTEM"
     )
+    message = f"{tracebacks.format_error(error)}\n{tracebacks.summary(error)}"
     # A path may hold bytes that are no text; protobuf's strings may not.
-    container.message = f"{format_error(error)}\n{summary(error)}".encode(errors="backslashreplace").decode()
+    container.message = message.encode(errors="backslashreplace").decode()
     moment = getattr(error, "timestamp", None)
     container.timestamp.FromDatetime(moment if isinstance(moment, datetime) else datetime.now(timezone.utc))
     container.worker = _first(env, "FLYTE_INTERNAL_WORKER_NAME", "_F_WN") or ""

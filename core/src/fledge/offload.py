@@ -7,18 +7,24 @@ default 1000); the file is `<output>_offloaded_metadata.pb` beside outputs.pb, t
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fledge import idl
 from fledge.errors import FledgeError, OutputError
+from fledge.lazy import lazy
 
 if TYPE_CHECKING:
+    import base64
+    import hashlib
+    import json
+
     from fledge.idl import interface, literals
     from fledge.storage import StorageRouter
+else:
+    base64 = lazy("base64")
+    hashlib = lazy("hashlib")
+    json = lazy("json")
 
 __all__ = ["load_offloaded", "offload"]
 

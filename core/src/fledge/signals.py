@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import socket
 import threading
 from collections.abc import Callable, Mapping
 from types import FrameType
@@ -45,10 +45,11 @@ class Interruptions:
 
     def __enter__(self) -> Interruptions:  # noqa: PYI034 - Self is in typing from 3.11 on
         if self._is_armed:
-            self._reading, self._writing = socket.socketpair()
-            self._writing.setblocking(False)
+            self._reading, self._writing = os.pipe()
+            if os.name == "posix":  # elsewhere Python does not ask for it
+                os.set_blocking(self._writing, False)
             threading.Thread(target=self._watch, name="fledge-signals", daemon=True).start()
-            self._previous_fd = signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
+            self._previous_fd = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
             for number in self._raising:
                 self._previous[number] = signal.signal(number, self._on_signal)
         return self
@@ -58,7 +59,7 @@ class Interruptions:
             for number, handler in self._previous.items():
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
             signal.set_wakeup_fd(self._previous_fd)
-            self._writing.close()  # ends the watcher
+            os.close(self._writing)  # ends the watcher
 
     def disarm(self) -> None:
         """From now on no signal raises: something follows that must not be cut in half."""
@@ -73,8 +74,10 @@ class Interruptions:
             raise error
 
     def _watch(self) -> None:
-        with self._reading:
-            while received := self._reading.recv(64):
+        try:
+            while received := os.read(self._reading, 64):
                 if not self._raising.keys().isdisjoint(received):
                     self.are_told = True
                     self._cancellation.cancel()
+        finally:
+            os.close(self._reading)

@@ -69,8 +69,8 @@ def scheme_of(uri: str) -> str:
     return head.lower() if separator else ""
 
 
-def _path(uri: str) -> pathlib.Path:
-    return pathlib.Path(parse.unquote(parse.urlsplit(uri).path) if scheme_of(uri) == "file" else uri)
+def _path(uri: str) -> str:
+    return parse.unquote(parse.urlsplit(uri).path) if scheme_of(uri) == "file" else uri
 
 
 class LocalStorage:
@@ -81,32 +81,33 @@ class LocalStorage:
 
     def read(self, uri: str) -> bytes:
         try:
-            return _path(uri).read_bytes()
+            with open(_path(uri), "rb") as file:
+                return file.read()
         except (OSError, ValueError) as exc:  # ValueError: a zero byte in the name
             raise StorageError(uri, f"cannot be read: {_reason(exc)}") from exc
 
     def write(self, uri: str, data: bytes) -> None:
-        path = _path(uri)
-        with _Replacing(path, uri) as partial:
-            partial.write_bytes(data)
+        with _Replacing(_path(uri), uri) as partial, open(partial, "wb") as file:
+            file.write(data)
 
     def get(self, uri: str, to_path: str) -> None:
-        _copy(_path(uri), pathlib.Path(to_path), uri)
+        _copy(_path(uri), to_path, uri)
 
     def put(self, from_path: str, uri: str) -> None:
-        _copy(pathlib.Path(from_path), _path(uri), uri)
+        _copy(from_path, _path(uri), uri)
 
 
 class _Replacing:
     """A name beside `path` to write to; renamed over it on success, removed on failure."""
 
-    def __init__(self, path: pathlib.Path, uri: str) -> None:
-        self.path, self.uri = path, uri
-        self.partial = path.with_name(f".{path.name}.{_new_id()}.partial")
+    def __init__(self, path: str, uri: str) -> None:
+        self.path, self.uri = os.path.dirname(os.path.join(path, "")), uri  # without a slash at the end
+        self.folder, name = os.path.split(self.path)
+        self.partial = os.path.join(self.folder, f".{name}.{_new_id()}.partial")
 
-    def __enter__(self) -> pathlib.Path:
+    def __enter__(self) -> str:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(self.folder or os.curdir, exist_ok=True)
         except (OSError, ValueError) as exc:
             raise StorageError(self.uri, f"cannot be written: {_reason(exc)}") from exc
         return self.partial
@@ -114,7 +115,7 @@ class _Replacing:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if error is None:
-                if self.partial.is_dir() and self.path.is_dir():
+                if os.path.isdir(self.partial) and os.path.isdir(self.path):
                     shutil.rmtree(self.path)
                 os.replace(self.partial, self.path)
         except OSError as exc:
@@ -129,21 +130,21 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def _copy(source: pathlib.Path, target: pathlib.Path, uri: str) -> None:
+def _copy(source: str, target: str, uri: str) -> None:
     if not os.path.exists(source):
-        raise StorageError(str(source), "does not exist")
+        raise StorageError(source, "does not exist")
     with _Replacing(target, uri) as partial:
-        if source.is_dir():
+        if os.path.isdir(source):
             shutil.copytree(source, partial)
         else:
             shutil.copyfile(source, partial)
 
 
-def _remove(path: pathlib.Path) -> None:
+def _remove(path: str) -> None:
     if os.path.isdir(path):
         shutil.rmtree(path, ignore_errors=True)
     elif os.path.exists(path):
-        path.unlink(missing_ok=True)
+        os.remove(path)
 
 
 class _LiveValue(NamedTuple):
@@ -302,7 +303,7 @@ class StorageRouter:
     def local_path(self, uri: str) -> str:
         """A local path that holds the URI's bytes: the file itself when it is local, a downloaded copy otherwise."""
         if scheme_of(uri) in ("", "file"):
-            return str(_path(uri))
+            return str(pathlib.Path(_path(uri)))
         name = uri.rstrip("/").rsplit("/", 1)[-1]
         target = os.path.join(self._scratch() or _process_folder(), _new_id(), name)
         self.get(uri, target)
@@ -352,7 +353,7 @@ def _write_out(live_uri: str, storage: StorageRouter) -> str:
     assert storage.live is not None
     uri = storage.new_uri("data")
     if scheme_of(uri) in ("", "file"):
-        storage.live.save(live_uri, str(_path(uri)))
+        storage.live.save(live_uri, _path(uri))
     else:
         with tempfile.TemporaryDirectory(prefix="fledge-") as folder:
             path = os.path.join(folder, "data")
