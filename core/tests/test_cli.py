@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
 from core.tests.support import fresh_process
 from fledge import idl
-from fledge.cli.app import main
+from fledge.cli.app import COMMANDS, app, main
 
 TASKS = """
     import sys
@@ -359,3 +360,21 @@ def test_the_environment_sets_the_level_of_the_log(tmp_path: Path, level: str, s
     assert (done.returncode, done.stdout) == (0, "o0: 1\n"), done.stderr
     assert ("INFO fledge.task: a message" in done.stderr) is shown
     assert ("FLEDGE_LOG=NONSENSE is no level" in done.stderr) is (level == "nonsense")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
+    command = app.get_command(click.Context(app), name)
+    assert command is not None
+    assert command.name == name
+    assert command.get_short_help_str(1000) == COMMANDS[name].help
+
+
+def test_help_imports_no_command(tmp_path: Path) -> None:
+    program = (
+        "import sys; from fledge.cli import app\n"
+        "try: app.main(['--help'])\n"
+        "except SystemExit: print([name for name in sys.modules if name.startswith('fledge.cli.')])\n"
+    )
+    done = fresh_process("-c", program, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "['fledge.cli.app']"

@@ -8,41 +8,91 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from importlib import import_module
+from typing import NamedTuple, NoReturn, cast
 
 import click
 
 from fledge._version import __version__
-from fledge.cli.cache_command import cache_command
-from fledge.cli.doctor_command import doctor_command
-from fledge.cli.inspect_commands import explain_command, plugins_command, template_command
-from fledge.cli.new_plugin_command import new_plugin_command
-from fledge.cli.run_command import run_command
 from fledge.context import FlyteContextManager
 from fledge.errors import FledgeError, IgnoreOutputs, origin_of
 from fledge.local_config import start_logging
 from fledge.signals import Interruptions
 from fledge.tracebacks import format_error, was_raised_by_fledge
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Place(NamedTuple):
+    """Where a command is, and its help in one sentence: a command is imported when it runs."""
+
+    module: str
+    attribute: str
+    help: str
+
+
+COMMANDS = {
+    "cache": _Place(
+        "cache_command",
+        "cache_command",
+        "Look into the local result cache (FLEDGE_CACHE_DIR, else XDG_CACHE_HOME, else ~/.cache).",
+    ),
+    "doctor": _Place(
+        "doctor_command",
+        "doctor_command",
+        "Check the installation: prices, conflicts, broken plugins, versions.",
+    ),
+    "explain": _Place(
+        "inspect_commands",
+        "explain_command",
+        "Show for every field of the template who set it: the task or a plugin.",
+    ),
+    "new-plugin": _Place(
+        "new_plugin_command",
+        "new_plugin_command",
+        "Make the folder fledge-NAME: a plugin that builds, with its contract suite.",
+    ),
+    "plugins": _Place(
+        "inspect_commands",
+        "plugins_command",
+        "List the installed plugins, their hooks and their state.",
+    ),
+    "run": _Place(
+        "run_command",
+        "run_command",
+        "Run a task or workflow on this machine.",
+    ),
+    "template": _Place(
+        "inspect_commands",
+        "template_command",
+        "Show the TaskTemplate (of a workflow: the WorkflowTemplate) that Flyte would see.",
+    ),
+}
+
+
+class _Commands(click.Group):
+    """A group whose commands are in files of their own; to list them loads none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        return cast("click.Command", getattr(import_module(f"fledge.cli.{place.module}"), place.attribute))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        room = formatter.width - 6 - max(map(len, COMMANDS))
+        told = [(name, click.Command(name, help=COMMANDS[name].help)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(room)) for name, command in told])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="fledge")
 def app() -> None:
     """Write a task, run it for real on your own machine, ship the identical thing to Flyte."""
-
-
-for command in (
-    run_command,
-    template_command,
-    explain_command,
-    plugins_command,
-    doctor_command,
-    new_plugin_command,
-    cache_command,
-):
-    app.add_command(command)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

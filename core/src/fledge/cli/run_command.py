@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import pdb  # noqa: T100 - the debugger is the purpose of --pdb
-import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,12 +16,22 @@ from fledge.cli.options import TOOL_OPTIONS, input_options, json_inputs, output_
 from fledge.cli.targets import load_target
 from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContext, FlyteContextManager
-from fledge.like_container import run_like_container
+from fledge.lazy import lazy
 from fledge.promise import Promise
 from fledge.storage import LiveStore, materialize
 
 if TYPE_CHECKING:
+    import pdb  # noqa: T100 - the debugger is the purpose of --pdb
+    import shutil
+    import tempfile
+
+    from fledge import like_container as containers
     from fledge.cli.targets import Target
+else:
+    pdb = lazy("pdb")
+    shutil = lazy("shutil")
+    tempfile = lazy("tempfile")
+    containers = lazy("fledge.like_container")
 
 __all__ = ["run_command"]
 
@@ -124,7 +131,9 @@ def _in_fresh_process(target: Target, inputs: dict[str, Any], *, keep: bool) -> 
     try:
         # What outlives the folder goes where a plain run would leave it.
         lasting = None if keep else FlyteContextManager.current_context().storage.raw_prefix
-        done = run_like_container(target, inputs, folder, timeout_s=target.metadata.timeout_s, raw_prefix=lasting)
+        done = containers.run_like_container(
+            target, inputs, folder, timeout_s=target.metadata.timeout_s, raw_prefix=lasting
+        )
         click.echo(done.stdout, nl=False)
         if keep:
             click.echo(f"files: {folder}", err=True)

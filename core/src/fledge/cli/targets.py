@@ -7,19 +7,25 @@ import os
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 import click
 
 from fledge.base_task import PythonTask, Task
 from fledge.errors import TaskLoadError, nearest
-from fledge.flow import PythonFunctionWorkflow
+from fledge.lazy import lazy
 from fledge.resolver import load_object
 from fledge.tracebacks import summary
 
+if TYPE_CHECKING:
+    from fledge import flow
+    from fledge.flow import PythonFunctionWorkflow
+else:
+    flow = lazy("fledge.flow")  # a file that defines a workflow has imported it; for a task nobody needs it
+
 __all__ = ["Target", "load_target"]
 
-Target = PythonTask[Any] | PythonFunctionWorkflow  # Any: of any config
+Target = Union["PythonTask[Any]", "PythonFunctionWorkflow"]  # Any: of any config
 
 
 def load_target(target: str) -> Target:
@@ -36,11 +42,13 @@ def load_target(target: str) -> Target:
     try:
         found = load_object(module.__name__, name)
     except TaskLoadError as exc:
-        tasks = sorted(key for key, value in vars(module).items() if isinstance(value, (Task, PythonFunctionWorkflow)))
+        tasks = sorted(
+            key for key, value in vars(module).items() if isinstance(value, (Task, flow.PythonFunctionWorkflow))
+        )
         listed = f"Its tasks: {', '.join(tasks)}" if tasks else "It has no tasks"
         hint = nearest(name, tasks) or "."
         raise click.UsageError(f"{place} has no task {name!r}{hint} {listed}") from exc
-    if not isinstance(found, (PythonTask, PythonFunctionWorkflow)):
+    if not isinstance(found, PythonTask) and not isinstance(found, flow.PythonFunctionWorkflow):
         raise click.UsageError(f"{target} is a {type(found).__name__}, not a task. Decorate the function with @task")
     return found
 
