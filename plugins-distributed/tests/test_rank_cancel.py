@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import importlib.util
 import os
 import select
@@ -44,6 +45,7 @@ def _nothing_is_left() -> Iterator[None]:
     resource_tracker.ensure_running()  # torch's agent starts it; it belongs to the process, not to the run
     with no_leaks():
         yield
+        gc.collect()  # torch's agent is a cycle, with sockets and semaphores in it
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def _ended_by_cancel(ctx: FlyteContext) -> Iterator[None]:
         def __init__(self) -> None:
             super().__init__("the run was cancelled", sigval=signal.SIGTERM)
 
-    thread, lock, is_over = threading.get_ident(), threading.RLock(), False
+    thread, lock, is_over, is_cancelled = threading.get_ident(), threading.RLock(), False, False
 
     def strike(error: type[BaseException] | None) -> None:
         with lock:
@@ -137,12 +137,14 @@ def _ended_by_cancel(ctx: FlyteContext) -> Iterator[None]:
     try:
         yield
     except Cancelled:
-        raise RankCancelled("the ranks of this node had not returned") from None
+        is_cancelled = True  # raised below, so that nothing keeps the agent, its sockets and semaphores
     finally:
         forget()
         with lock:
             is_over = True
             _raise_in(thread, None)  # one that has not arrived yet
+    if is_cancelled:
+        raise RankCancelled("the ranks of this node had not returned")
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:
