@@ -94,6 +94,36 @@ def test_each_attempt_has_a_working_directory_of_its_own_and_none_is_left() -> N
     assert not any(map(os.path.exists, seen))
 
 
+def test_an_attempt_finds_what_the_one_before_it_saved_and_nothing_else() -> None:
+    from fledge import current_context
+
+    found: list[bytes | None] = []
+    folders: list[str] = []
+
+    @task(retries=3)
+    def inner() -> int:
+        return -1 if current_context().checkpoint.prev_exists() else 0
+
+    @task(retries=3)
+    def counts(a: int) -> int:
+        checkpoint = current_context().checkpoint
+        found.append(checkpoint.read())
+        folders.append(str(checkpoint.restore() or ""))
+        if len(found) != 2:  # the second attempt saves nothing
+            checkpoint.write(b"%d" % len(found))
+        assert inner() == 0
+        if len(found) < 4:
+            raise Flaky
+        return a
+
+    assert counts(a=1) == 1
+    assert found == [None, b"1", None, b"3"]
+    assert not any(map(os.path.exists, filter(None, folders)))
+    found.clear()
+    assert counts(a=2) == 2
+    assert found == [None, b"1", None, b"3"]
+
+
 # -- timeout -----------------------------------------------------------------------------------------------------------
 
 

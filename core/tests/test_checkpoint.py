@@ -62,7 +62,7 @@ def test_a_local_run_has_a_place_that_goes_with_it() -> None:
         checkpoint = current_context().checkpoint
         assert not checkpoint.prev_exists()
         checkpoint.write(b"x")
-        seen.append(Path(current_context().working_directory, "__cp", "_dst_cp"))
+        seen.append(Path(current_context().working_directory, "__cp", "0", "_dst_cp"))
         assert seen[0].exists()
         return a
 

@@ -29,8 +29,8 @@ _ARGUMENTS = (
     *("accelerator", "annotations", "cache", "cache_helpers", "cache_ignore_input_vars", "cache_serialize"),
     *("cache_version", "container_image", "deck_fields", "deprecated", "docs", "enable_deck", "environment"),
     *("interruptible", "labels", "limits", "metadata", "pod_template", "pod_template_name", "requests", "resources"),
-    *("retries", "secret_requests", "security_ctx", "shared_memory", "tags", "task_resolver", "task_type_version"),
-    "timeout",
+    *("retries", "secret_requests", "security_ctx", "shared_memory", "tags", "task_config", "task_resolver"),
+    *("task_type_version", "timeout"),
 )
 
 
@@ -151,6 +151,8 @@ class Task:
         """Run with fresh user parameters; local runs only."""
         scratch = Scratch()
         params = ExecutionParameters.of_local_run(self.name, scratch)
+        if ctx.attempts is not None:
+            params = params.with_(_attempts=ctx.attempts)
         outer = ctx.execution_state
         state = ExecutionState(outer.mode, params, outer.working_dir, outer.branch_skipped)
         storage = ctx.storage.with_(live=ctx.storage.live, scratch=scratch.made)

@@ -14,15 +14,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from fledge.cancellation import Cancellation, limited
+from fledge.context import Scratch
 from fledge.errors import FledgeError
 from fledge.lazy import lazy, lazy_logger
 
 if TYPE_CHECKING:
-    from fledge import events
+    from fledge import checkpoint, events, storage
     from fledge.context import FlyteContext
     from fledge.metadata import TaskMetadata
 else:
+    checkpoint = lazy("fledge.checkpoint")
     events = lazy("fledge.events")
+    storage = lazy("fledge.storage")
 
 __all__ = ["environment", "is_retried", "run_attempts", "warn_if_deprecated"]
 
@@ -42,12 +45,32 @@ def run_attempts(task_name: str, metadata: TaskMetadata, ctx: FlyteContext, atte
         TaskTimeoutError: One attempt ran longer than the timeout.
         Whatever the last attempt raised, unchanged.
     """
+    if not metadata.retries:
+        return _attempts(task_name, metadata, ctx, attempt, None)
+    scratch = Scratch()
+    try:
+        kept = checkpoint.AttemptCheckpoints(lambda: scratch.path, storage.LocalStorage())
+        return _attempts(task_name, metadata, ctx, attempt, kept)
+    finally:
+        if scratch.folder is not None:
+            scratch.remove()
+
+
+def _attempts(
+    task_name: str,
+    metadata: TaskMetadata,
+    ctx: FlyteContext,
+    attempt: Callable[[FlyteContext], R],
+    kept: checkpoint.AttemptCheckpoints | None,
+) -> R:
     timeout_s = metadata.timeout_s
     number = 0
     while True:
         number += 1
+        if kept is not None:
+            kept.attempt = number
         scope = Cancellation(timeout_s, ctx.cancellation, task_name if timeout_s is not None else "")
-        run = ctx.with_(cancellation=scope, retries_left=metadata.retries + 1 - number)
+        run = ctx.with_(cancellation=scope, retries_left=metadata.retries + 1 - number, attempts=kept)
         try:
             if timeout_s is None:
                 return attempt(run)

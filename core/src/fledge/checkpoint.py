@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:
     pathlib = lazy("pathlib")
 
-__all__ = ["Checkpoint"]
+__all__ = ["AttemptCheckpoints", "Checkpoint"]
 
 _FILE = "_dst_cp"
 
@@ -79,3 +79,23 @@ class Checkpoint:
             self._destination if os.path.isdir(path) else f"{self._destination.rstrip('/')}/{os.path.basename(path)}"
         )
         self._storage.put(path, target)
+
+
+class AttemptCheckpoints:
+    """The checkpoints of a task's attempts on this machine: each attempt finds what the one before it saved.
+
+    Args:
+        folder: Gives a folder that lasts as long as the attempts; asked for when one of them first wants a checkpoint.
+        storage: Serves it.
+    """
+
+    def __init__(self, folder: Callable[[], str], storage: Storage) -> None:
+        self._folder, self._storage = folder, storage
+        self.attempt = 0
+
+    def current(self, scratch: Callable[[], str]) -> Checkpoint:
+        """Of the attempt that is under way; `scratch` as of Checkpoint."""
+        destination, previous = (
+            os.path.join(self._folder(), str(number)) for number in (self.attempt, self.attempt - 1)
+        )
+        return Checkpoint(destination, previous if os.path.exists(previous) else None, self._storage, scratch)

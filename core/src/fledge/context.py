@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from fledge import checkpoint as checkpoints
     from fledge import storage as storages
-    from fledge.checkpoint import Checkpoint
+    from fledge.checkpoint import AttemptCheckpoints, Checkpoint
     from fledge.decks import Deck
     from fledge.events import TaskEvent
     from fledge.local_config import LocalConfig
@@ -190,6 +190,7 @@ class ExecutionParameters(_Copyable):
     secrets: Secrets
     stats: Any  # Any: a metrics client of the user's choice; None in local runs
     _attributes: Mapping[str, object]
+    _attempts: AttemptCheckpoints | None
     _checkpoint: Checkpoint | None
     _is_local: bool
     _scratch: Scratch
@@ -214,6 +215,7 @@ class ExecutionParameters(_Copyable):
         fields["decks"], fields["enable_deck"] = [], enable_deck
         fields["secrets"] = _LOCAL_SECRETS if local else Secrets(local=False)
         fields["_checkpoint"], fields["_is_local"], fields["_scratch"] = checkpoint, local, scratch or Scratch()
+        fields["_attempts"] = None
         fields["_attributes"] = {name.upper(): value for name, value in attributes.items()} if attributes else {}
 
     @property
@@ -222,7 +224,7 @@ class ExecutionParameters(_Copyable):
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """What this attempt saves and the previous one saved. In a local run it lasts as long as the run.
+        """What this attempt saves and the previous one saved. In a local run it lasts as long as the call.
 
         Raises:
             NotImplementedError: The platform named no place for checkpoints.
@@ -231,8 +233,11 @@ class ExecutionParameters(_Copyable):
             return self._checkpoint
         if not self._is_local:
             raise NotImplementedError("no checkpoint path was given to this container")
-        destination = os.path.join(self.working_directory, "__cp")
-        return checkpoints.Checkpoint(destination, None, storages.LocalStorage(), lambda: self.working_directory)
+        scratch = self._scratch
+        attempts = self._attempts or checkpoints.AttemptCheckpoints(
+            lambda: os.path.join(scratch.path, "__cp"), storages.LocalStorage()
+        )
+        return attempts.current(lambda: scratch.path)
 
     @staticmethod
     def of_local_run(task_id: str, scratch: Scratch) -> ExecutionParameters:
@@ -315,6 +320,7 @@ class FlyteContext(_Copyable):
     config: LocalConfig | None  # None: read from the environment when it is needed
     cancellation: Cancellation
     retries_left: int  # of the attempt that runs: whether its failure is the last word
+    attempts: AttemptCheckpoints | None  # of the call whose attempt is about to run
     rank: int
     level: int
 
@@ -338,6 +344,7 @@ class FlyteContext(_Copyable):
             config=config,
             cancellation=Cancellation(),
             retries_left=0,
+            attempts=None,
             rank=rank,
             level=0,
         )
@@ -348,6 +355,7 @@ class FlyteContext(_Copyable):
         fields = copy.__dict__
         fields.update(self.__dict__)
         fields["execution_state"], fields["storage"], fields["retries_left"] = execution_state, storage, retries_left
+        fields["attempts"] = None
         fields["level"] += 1
         return copy
 
