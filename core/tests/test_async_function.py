@@ -108,6 +108,40 @@ def test_a_timeout_ends_a_body_that_awaits_for_ever(in_loop: bool) -> None:
     assert cancelled.wait(30)
 
 
+@pytest.mark.parametrize("retries", [0, 2])
+def test_cancelling_the_awaiting_code_ends_the_body_first(retries: int) -> None:
+    events: list[str] = []
+
+    async def main() -> None:
+        begun = asyncio.Event()
+
+        @task(retries=retries)
+        async def waits() -> int:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                events.append("body")
+                raise
+            finally:
+                await asyncio.sleep(0)
+                events.append("cleaned up")
+            return 1
+
+        async def awaits() -> int:
+            return await waits()
+
+        awaiting = asyncio.ensure_future(awaits())
+        await begun.wait()
+        awaiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await awaiting
+        events.append("caller")
+
+    asyncio.run(main())
+    assert events == ["body", "cleaned up", "caller"]
+
+
 def test_threads_and_coroutines_keep_their_contexts_apart() -> None:
     """50 threads, each a loop of 50 coroutines, each a task with a nested one: every one sees its own parameters."""
     seen: list[object] = []

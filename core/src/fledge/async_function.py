@@ -13,6 +13,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from fledge.base_task import T
+from fledge.cancellation import Cancellation
 from fledge.context import ExecutionState, FlyteContextManager
 from fledge.function import PythonFunctionTask
 
@@ -46,19 +47,29 @@ class AsyncPythonFunctionTask(PythonFunctionTask[T]):
     async def _await_run(
         self, loop: asyncio.AbstractEventLoop, args: tuple[Value, ...], kwargs: dict[str, Value]
     ) -> Value:
+        """Run in a thread and await its end, which comes soon when the awaiting code is cancelled: the body is, too."""
         outcome: asyncio.Future[Value] = loop.create_future()
         context = contextvars.copy_context()
+        ctx = FlyteContextManager.current_context()
+        scope = Cancellation(parent=ctx.cancellation)
 
         def run() -> None:
             _home.set(loop)
             try:
-                settle, value = outcome.set_result, super(AsyncPythonFunctionTask, self).__call__(*args, **kwargs)
+                with FlyteContextManager.with_context(ctx.with_(cancellation=scope)):
+                    settle, value = outcome.set_result, super(AsyncPythonFunctionTask, self).__call__(*args, **kwargs)
             except BaseException as exc:  # noqa: BLE001 - handed to whoever awaits
                 settle, value = outcome.set_exception, exc
-            loop.call_soon_threadsafe(lambda: None if outcome.done() else settle(value))
+            loop.call_soon_threadsafe(settle, value)
 
         threading.Thread(target=context.run, args=(run,), name=f"fledge-{self.name}", daemon=True).start()
-        return await outcome
+        try:
+            return await asyncio.shield(outcome)
+        except asyncio.CancelledError:
+            scope.cancel()
+            outcome.add_done_callback(asyncio.Future.exception)  # somebody has looked at it
+            await asyncio.wait([outcome])
+            raise
 
     def execute(self, **kwargs: Value) -> Value:
         """Run the coroutine to its end: in the loop that awaits the call, or in one of its own."""
