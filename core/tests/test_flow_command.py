@@ -84,7 +84,7 @@ def test_commands_and_options_are_completed(fledge: Fledge) -> None:
 def test_a_mistake_in_a_workflow_is_told_in_three_parts(fledge: Fledge) -> None:
     done = fledge("run", "flows.py:broken", "--a", "1")
     assert done.returncode == 1
-    assert "Promise(.a) has no value to compute with" in done.stderr  # what
+    assert "Promise(inputs.a) has no value to compute with" in done.stderr  # what
     assert "flows.py:18" in done.stderr  # where
     assert "Compute in a task" in done.stderr  # what to do
     forgotten = fledge("run", "flows.py:forgets", "--a", "1").stderr

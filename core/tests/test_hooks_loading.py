@@ -17,9 +17,7 @@ import pytest
 
 from fledge import SerializationSettings, task
 from fledge.context import FlyteContextManager
-from fledge.errors import (
-    PluginLoadError,
-)
+from fledge.errors import PluginLoadError, UnsupportedTypeError
 from fledge.hooks.discovery import InstalledPlugin, installed_plugins
 from fledge.hooks.manager import PluginManager
 from fledge.local_config import LocalConfig
@@ -151,6 +149,18 @@ BROKEN = {
         "@hookimpl\ndef get_custom(task, context): pass",
         "get_custom() takes context; the hook gives task, settings",
     ),
+    "any arguments": (
+        "@hookimpl\ndef get_custom(*args, **kwargs): pass",
+        "get_custom() takes *args, **kwargs; the hook gives task, settings",
+    ),
+    "arguments by position": (
+        "@hookimpl\ndef get_custom(task, /): pass",
+        "get_custom() takes task, /; the hook gives task, settings",
+    ),
+    "one hook twice": (
+        "@hookimpl\ndef get_custom(): pass\n@hookimpl(specname='get_custom')\ndef more(): pass",
+        "get_custom() and more() both implement get_custom",
+    ),
     "tryfirst": ("@hookimpl(tryfirst=True)\ndef get_custom(task): pass", "get_custom() is marked tryfirst"),
     "trylast": ("@hookimpl(trylast=True)\ndef get_custom(task): pass", "get_custom() is marked trylast"),
     "wrapper": ("@hookimpl(wrapper=True)\ndef get_custom(task): yield", "get_custom() is marked wrapper"),
@@ -171,6 +181,10 @@ BROKEN = {
     "no transformer": (
         "@hookimpl\ndef register_types(register): register(3)",
         "its registration failed: TypeError: register(transformer) was given 3, which has no python_type",
+    ),
+    "no class": (
+        "class Odd:\n    python_type = ['list']\n@hookimpl\ndef register_types(register): register(Odd())",
+        "its registration failed: TypeError: <hooks_of_broken.Odd object at",
     ),
     "no factory": (
         "@hookimpl\ndef register_storage(register): register('mem', None)",
@@ -224,15 +238,59 @@ def test_a_failed_registration_leaves_nothing_behind(site: Site) -> None:
         @hookimpl
         def register_storage(register):
             register("half", lambda: None)
-            raise LookupError
+        @hookimpl
+        def register_types(register):
+            class Unhashable(type):
+                __hash__ = None
+            register(type("Fine", (), {"python_type": Config})())
+            register(type("Odd", (), {"python_type": Unhashable("Odd", (), {})})())
         @hookimpl
         def get_custom(): return {"half": True}
         """,
     )
     manager = site.manager()
+    assert states(manager) == {"half": "quarantined"}
     assert manager.task_class(sys.modules["hooks_of_half"].Config) is None
     assert manager.storages == {}
+    assert manager.registry.conflicts() == manager.conflicts() == []
     assert manager.contributions("get_custom", add, settings=SETTINGS) == []
+    with pytest.raises(UnsupportedTypeError):
+        manager.registry.find(sys.modules["hooks_of_half"].Config)
+
+
+def test_an_interrupt_while_a_plugin_registers_is_not_the_plugins_fault(site: Site) -> None:
+    site.install(
+        "slow",
+        """
+        import builtins
+        @hookimpl
+        def register_types(register):
+            if not hasattr(builtins, "interrupted"):
+                builtins.interrupted = True
+                raise KeyboardInterrupt
+        """,
+    )
+    manager = PluginManager(TypeRegistry())
+    with pytest.raises(KeyboardInterrupt):
+        manager.load()
+    manager.load()
+    import builtins
+
+    assert builtins.__dict__.pop("interrupted")
+    assert states(manager) == {"slow": "loaded"}
+
+
+def test_a_hook_gets_what_it_names_whatever_its_defaults(site: Site) -> None:
+    site.install(
+        "named",
+        """
+        @hookimpl
+        def get_custom(*, settings=None, task, mine="kept"):
+            return {"task": task.name, "project": settings.project, "mine": mine}
+        """,
+    )
+    found = site.manager().contributions("get_custom", add, settings=SETTINGS)
+    assert found == [("named", {"task": add.name, "project": "p", "mine": "kept"})]
 
 
 def test_the_cause_is_kept(site: Site) -> None:

@@ -10,23 +10,26 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 from fledge.base_task import ALL_DECK_FIELDS
 from fledge.code_version import code_version
 from fledge.context import FlyteContextManager
-from fledge.errors import DefinitionError, UnknownConfigError
-from fledge.function import PythonFunctionTask
+from fledge.errors import DefinitionError, MetadataError, UnknownConfigError
+from fledge.function import PythonFunctionTask, plain_function
+from fledge.lazy import lazy
 from fledge.metadata import TaskMetadata
+from fledge.tracking import full_name
 
 if TYPE_CHECKING:
+    from fledge import providers
     from fledge.abstract_task import TaskResolverMixin
     from fledge.decks import DeckField
+    from fledge.hooks.manager import PluginManager
     from fledge.idl import tasks
     from fledge.settings import Documentation, Image, PodTemplate, Resources, Secret
+else:
+    providers = lazy("fledge.providers")
 
 __all__ = ["task"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-# Which package brings a config type, for the message when it is not installed.
-_KNOWN_PROVIDERS = {"fledge_sql": "fledge-sql", "fledge_distributed": "fledge-distributed", "flytekitplugins": ""}
 
 if TYPE_CHECKING:
 
@@ -100,17 +103,20 @@ def task(
     """
 
     def wrap(function: Callable[..., Any]) -> PythonFunctionTask[Any]:  # Any: any function, any config
-        name = getattr(function, "__qualname__", repr(function))
         if hasattr(type(function), "python_interface"):
-            raise DefinitionError(f"{name} is a task already, or a workflow. Decorate the plain function, once")
+            raise DefinitionError(f"{function!r} is a task already, or a workflow. Decorate the plain function, once")
+        function = plain_function(function)
         fields = {key: options[key] for key in _METADATA & options.keys()}
         rest = {key: value for key, value in options.items() if key not in fields}
         helpers = rest.pop("cache_helpers", ())
         if fields.get("cache") and not fields.get("cache_version"):
             fields["cache_version"] = code_version(function, helpers)
         fields["generates_deck"] = bool(options.get("enable_deck"))
-        rest["metadata"] = TaskMetadata(**fields)
-        return _task_class(task_config, function, name)(task_config, function, **rest)
+        try:
+            rest["metadata"] = TaskMetadata(**fields)
+        except MetadataError as exc:
+            raise MetadataError(exc.field, exc.value, exc.reason, full_name(function)) from None
+        return _task_class(task_config, function)(task_config, function, **rest)
 
     return wrap if _task_function is None else wrap(_task_function)
 
@@ -129,20 +135,24 @@ _METADATA = {
 
 
 def _task_class(
-    config: object, function: Callable[..., Any], task_name: str
+    config: object, function: Callable[..., Any]
 ) -> type[PythonFunctionTask[Any]]:  # Any: any function, any config
     if config is None:
         return _async_task_class() if inspect.iscoroutinefunction(function) else PythonFunctionTask
-    found = FlyteContextManager.current_context().plugins.task_class(type(config))
+    plugins: PluginManager = FlyteContextManager.current_context().plugins  # type: ignore[assignment] # it is the manager
+    found = plugins.task_class(type(config))
     if found is None:
-        provider = _KNOWN_PROVIDERS.get(type(config).__module__.partition(".")[0], "")
-        hint = (
-            f"pip install {provider}"
-            if provider
-            else "Install the plugin it belongs to; `fledge plugins` lists what is there"
-        )
-        raise UnknownConfigError(task_name, type(config), hint)
+        raise UnknownConfigError(full_name(function), type(config), _way_out(config, plugins))
     return cast("type[PythonFunctionTask[Any]]", found)
+
+
+def _way_out(config: object, plugins: PluginManager) -> str:
+    package = type(config).__module__.partition(".")[0]
+    reason = plugins.why_missing(package)
+    if reason:
+        return f"{reason[0].upper()}{reason[1:]}"
+    known = providers.FOR_CONFIGS.get(package)
+    return f"pip install {known}" if known else "Install the plugin it belongs to; `fledge plugins` lists what is there"
 
 
 def _async_task_class() -> type[PythonFunctionTask[Any]]:  # Any: of any config

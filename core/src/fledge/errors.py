@@ -96,11 +96,12 @@ class UnsupportedTypeError(DefinitionError, TypeError):
 
 
 class MetadataError(DefinitionError):
-    """A field of TaskMetadata is refused. Fields: `field`, `value`."""
+    """A field of TaskMetadata is refused. Fields: `field`, `value`, `reason`, `task_name` (empty: of no task yet)."""
 
-    def __init__(self, field: str, value: object, reason: str) -> None:
-        super().__init__(f"TaskMetadata.{field}={value!r}: {reason}")
-        self.field, self.value = field, value
+    def __init__(self, field: str, value: object, reason: str, task_name: str = "") -> None:
+        where = f"task {task_name}: " if task_name else "TaskMetadata."
+        super().__init__(f"{where}{field}={value!r}: {reason}")
+        self.field, self.value, self.reason, self.task_name = field, value, reason, task_name
 
 
 class UnknownConfigError(DefinitionError):

@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 from fledge import idl
 from fledge.abstract_task import Task
 from fledge.context import ExecutionState, FlyteContext, FlyteContextManager
-from fledge.errors import DefinitionError, add_note
+from fledge.errors import DefinitionError, add_note, nearest
 from fledge.flow_run import run_graph
+from fledge.function import plain_function
 from fledge.interface import Interface, UnresolvedAnnotation, fill_map, interface_of
 from fledge.nodes import GLOBAL_INPUT_NODE_ID, CompilationState, Node, create_node, fill_binding
 from fledge.promise import NodeOutput, Promise, VoidPromise, pack_outputs
 from fledge.settings import Documentation
 from fledge.storage import LiveStore
-from fledge.tracking import TrackedInstance, importable_module_name
+from fledge.tracking import TrackedInstance, full_name
 
 if TYPE_CHECKING:
     from fledge.base_task import PythonTask
@@ -79,9 +80,8 @@ class PythonFunctionWorkflow(TrackedInstance):
         local_workers: int = 1,
     ) -> None:
         super().__init__()
-        module = inspect.getmodule(function)
-        module_name = (importable_module_name(module) if module is not None else None) or function.__module__
-        self._name = f"{module_name}.{function.__qualname__.replace('<locals>.', '')}"
+        function = plain_function(function, "@workflow")
+        self._name = full_name(function)
         if not isinstance(local_workers, int) or local_workers < 1:
             raise DefinitionError(
                 f"workflow {self._name}: local_workers={local_workers!r} must be a whole number from 1 on"
@@ -362,7 +362,7 @@ def workflow(
     """Make a workflow of a function, bare (`@workflow`) or with options; see `PythonFunctionWorkflow`."""
     known = inspect.signature(PythonFunctionWorkflow).parameters
     for unknown in options.keys() - known.keys():
-        raise DefinitionError(f"@workflow: unknown option {unknown!r}")
+        raise DefinitionError(f"@workflow: unknown option {unknown!r}{nearest(unknown, known)}")
 
     def wrap(function: Callable[..., Any]) -> PythonFunctionWorkflow:  # Any: any function
         if isinstance(function, (Task, PythonFunctionWorkflow)):

@@ -15,7 +15,7 @@ from fledge.decks import Deck, DeckField, dependencies_deck
 from fledge.errors import DefinitionError, DuplicateTaskError, UnsupportedTypeError
 from fledge.interface import Interface, UnresolvedAnnotation, interface_of
 from fledge.lazy import lazy
-from fledge.tracking import importable_module_name
+from fledge.tracking import full_name
 
 if TYPE_CHECKING:
     import contextvars
@@ -28,7 +28,7 @@ else:
     html = lazy("html")
     threading = lazy("threading")
 
-__all__ = ["PythonFunctionTask"]
+__all__ = ["PythonFunctionTask", "plain_function"]
 
 _defined_in: dict[str, str] = {}  # task name -> source file of its function
 
@@ -58,11 +58,8 @@ class PythonFunctionTask(PythonAutoContainerTask[T]):
         task_type: str = "python-task",
         **kwargs: Any,  # Any: passed on
     ) -> None:
-        if not callable(task_function):
-            raise DefinitionError(f"@task needs a function, got {task_function!r}")
-        if getattr(task_function, "__name__", "") == "<lambda>":
-            raise DefinitionError("a lambda has no name by which a container could find it. Write a function with def")
-        name = _task_name(task_function)
+        task_function = plain_function(task_function)
+        name = full_name(task_function)
         self._task_function = task_function
         self._lazy_interface: Interface | None = None
         functools.update_wrapper(self, task_function, updated=())
@@ -118,18 +115,22 @@ class PythonFunctionTask(PythonAutoContainerTask[T]):
         return decks
 
 
+def plain_function(given: Callable[..., Value], decorator: str = "@task") -> Callable[..., Value]:
+    """What stands under a decorator, as a function. DefinitionError for what has no name or is no function."""
+    function: Callable[..., Value] = given.__func__ if isinstance(given, classmethod) else given
+    if not callable(function) or isinstance(function, type) or not hasattr(function, "__qualname__"):
+        raise DefinitionError(f"{decorator} needs a function, got {given!r}. Write a function with def")
+    if function.__name__ == "<lambda>":
+        raise DefinitionError("a lambda has no name by which a container could find it. Write a function with def")
+    return function
+
+
 def _is_supported(interface: Interface, ctx: FlyteContext, task_name: str) -> bool:
     try:
         interface.check(ctx.registry, task_name)
     except UnsupportedTypeError:
         return False
     return True
-
-
-def _task_name(function: Callable[..., Value]) -> str:
-    module = inspect.getmodule(function)
-    module_name = (importable_module_name(module) if module is not None else None) or function.__module__
-    return f"{module_name}.{function.__qualname__.replace('<locals>.', '')}"
 
 
 def _refuse_duplicate(name: str, function: Callable[..., Value]) -> None:

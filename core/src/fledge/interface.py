@@ -318,14 +318,20 @@ def interface_of(function: Callable[..., object], task_name: str) -> Interface:
                 f"task {task_name}: parameter {str(parameter)!r} cannot be an input. Give every input a name of its own"
             )
         if name not in hints:
-            raise DefinitionError(
-                f"task {task_name}: parameter {name!r} has no annotation. "
-                f"Write its type: def {function.__name__}({name}: int, ...)"
-            )
+            raise DefinitionError(f"task {task_name}: {_unannotated(function, name)}")
         default = parameter.default
         inputs[name] = hints[name] if default is parameter.empty else (hints[name], default)
     outputs, tuple_name = _outputs_of(hints.get("return"), task_name)
     return Interface(inputs, outputs, tuple_name, Docstring.parse(function.__doc__))
+
+
+def _unannotated(function: Callable[..., object], name: str) -> str:
+    if name in ("self", "cls"):
+        return (
+            "a method cannot be a task, as a container has no object to call it on. "
+            "Move the function out of the class, or put @staticmethod above the decorator"
+        )
+    return f"parameter {name!r} has no annotation. Write its type: def {function.__name__}({name}: int, ...)"
 
 
 def _outputs_of(returned: Native, task_name: str) -> tuple[dict[str, Native], str | None]:

@@ -102,8 +102,8 @@ class TaskMetadata:
         known = list(inputs)
         for name in self.cache_ignore_input_vars:
             if name not in known:
-                reason = f"task {task_name} has no input {name!r}{nearest(name, known)}"
-                raise MetadataError("cache_ignore_input_vars", self.cache_ignore_input_vars, reason)
+                reason = f"there is no input {name!r}{nearest(name, known)}"
+                raise MetadataError("cache_ignore_input_vars", self.cache_ignore_input_vars, reason, task_name)
 
     @property
     def timeout_s(self) -> float | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import weakref
     from urllib import parse
 
+    from fledge import providers
     from fledge.idl import literals
 else:
     pathlib = lazy("pathlib")
@@ -28,11 +29,11 @@ else:
     tempfile = lazy("tempfile")
     weakref = lazy("weakref")
     parse = lazy("urllib.parse")
+    providers = lazy("fledge.providers")
 
 __all__ = ["LIVE_SCHEME", "LiveStore", "LocalStorage", "Storage", "StorageRouter", "materialize", "scheme_of"]
 
 LIVE_SCHEME = "fledge-live"
-_PACKAGES = {"s3": "fledge-storage", "gs": "fledge-storage", "abfs": "fledge-storage", "abfss": "fledge-storage"}
 
 
 class Storage(Protocol):
@@ -262,7 +263,7 @@ class StorageRouter:
                 self._load()
             factory = self._factories.get(scheme)
             if factory is None:
-                package = _PACKAGES.get(scheme)
+                package = providers.FOR_SCHEMES.get(scheme)
                 way_out = f"pip install {package}" if package else "install the plugin that brings this scheme"
                 raise StorageError(uri, f"no storage for scheme {scheme!r}. {way_out}", recoverable=False)
             found = self._storages[scheme] = factory()

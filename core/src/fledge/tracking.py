@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
 else:
     pathlib = lazy("pathlib")
 
-__all__ = ["TrackedInstance", "attribute_path", "import_module_once", "importable_module_name", "source_location"]
+__all__ = [
+    "TrackedInstance",
+    "attribute_path",
+    "full_name",
+    "import_module_once",
+    "importable_module_name",
+    "source_location",
+]
 
 
 class TrackedInstance:
@@ -114,6 +122,13 @@ def importable_module_name(module: ModuleType) -> str | None:
         return name.removesuffix(".__main__") if name.endswith(".__main__") and spec.parent is None else name
     file = getattr(module, "__file__", None)
     return _name_from_file(file) if file else None
+
+
+def full_name(function: Callable[..., object]) -> str:
+    """`module.name` of a function, as a fresh process imports the module: what a task made of it is called."""
+    module = sys.modules.get(function.__module__)
+    module_name = (importable_module_name(module) if module is not None else None) or function.__module__
+    return f"{module_name}.{function.__qualname__.replace('<locals>.', '')}"
 
 
 def _name_from_file(file: str) -> str:

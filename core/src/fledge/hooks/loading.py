@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pluggy
-from pluggy._hooks import varnames
 
 from fledge.errors import HookApiError, PluginLoadError
 from fledge.hooks import spec
@@ -19,7 +21,7 @@ from fledge.hooks import spec
 if TYPE_CHECKING:
     from fledge.hooks.discovery import InstalledPlugin
 
-__all__ = ["HOOK_NAMES", "check_hooks", "import_hooks", "new_manager"]
+__all__ = ["HOOK_NAMES", "arguments_of", "check_hooks", "import_hooks", "new_manager"]
 
 HOOK_NAMES = tuple(name for name in spec.__all__ if hasattr(getattr(spec, name), "fledge_spec"))
 _ORDERING = ("tryfirst", "trylast", "wrapper", "hookwrapper", "optionalhook")
@@ -86,8 +88,8 @@ def check_hooks(plugin: str, module: object, manager: pluggy.PluginManager) -> N
     """Does a module or object keep the contract?
 
     Raises:
-        HookApiError: It was written for another hook API, implements a hook that does not exist or takes arguments the
-            hook does not have, or asks for an order.
+        HookApiError: It was written for another hook API, implements a hook that does not exist or one twice, takes
+            arguments the hook does not have, or asks for an order.
     """
     api = getattr(module, "HOOK_API", None)
     if api is None:
@@ -99,6 +101,7 @@ def check_hooks(plugin: str, module: object, manager: pluggy.PluginManager) -> N
             f"it was written for hook API {api}; this fledge has {spec.HOOK_API}. "
             f"Install {side} or another version of the plugin",
         )
+    seen: dict[str, str] = {}
     for name in dir(module):
         options: dict[str, Any] | None = manager.parse_hookimpl_opts(module, name)  # type: ignore[assignment] # a TypedDict # Any: flags of pluggy
         if options is None:
@@ -106,17 +109,35 @@ def check_hooks(plugin: str, module: object, manager: pluggy.PluginManager) -> N
         hook = options.get("specname") or name
         if hook not in HOOK_NAMES:
             raise HookApiError(plugin, f"{name}() implements no hook of this fledge. Hooks: {', '.join(HOOK_NAMES)}")
+        if seen.setdefault(hook, name) != name:
+            raise HookApiError(plugin, f"{seen[hook]}() and {name}() both implement {hook}. Make one of them")
         asked = [mark for mark in _ORDERING if options.get(mark)]
         if asked:
             raise HookApiError(
                 plugin, f"{name}() is marked {', '.join(asked)}: results must not depend on an order of plugins"
             )
-        wrong = _unknown_arguments(getattr(module, name), getattr(spec, hook))
+        given = _given(hook)
+        wrong = [one for one in arguments_of(hook, getattr(module, name)) if one not in given]
         if wrong:
-            takes = ", ".join(varnames(getattr(spec, hook))[0])
-            raise HookApiError(plugin, f"{name}() takes {', '.join(wrong)}; the hook gives {takes}")
+            raise HookApiError(plugin, f"{name}() takes {', '.join(wrong)}; the hook gives {', '.join(given)}")
 
 
-def _unknown_arguments(implementation: Any, specification: Any) -> list[str]:  # Any: functions of any signature
-    given = varnames(specification)[0]
-    return [name for name in varnames(implementation)[0] if name not in given]
+def arguments_of(hook: str, function: Callable[..., Any]) -> tuple[str, ...]:  # Any: hooks have a type each
+    """What a function that implements the hook is called with, by name.
+
+    A parameter of another name may have a default. Without one it is named here as well, as are `*args`, `**kwargs` and
+    `name, /`, which nothing could be given to.
+    """
+    taken = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        shown = str(parameter.replace(annotation=parameter.empty, default=parameter.empty))
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            taken.append(f"{shown}, /")
+        elif name in _given(hook) or parameter.default is parameter.empty:
+            taken.append(shown)
+    return tuple(taken)
+
+
+@cache
+def _given(hook: str) -> tuple[str, ...]:
+    return tuple(inspect.signature(getattr(spec, hook)).parameters)

@@ -159,28 +159,30 @@ class PluginManager:
             raise PluginLoadError(str(state.plugin), f"its hook module is already that of plugin {other}")
         self._pluggy.register(hooks, name=name)
         try:
-            self._run_registrations(name)
-        except (Exception, SystemExit) as exc:
+            found = self._implementations(name)
+            self._run_registrations(name, found)
+        except BaseException as exc:
             self._pluggy.unregister(hooks)
+            if not isinstance(exc, (Exception, SystemExit)):  # an interrupt is not the plugin's fault
+                raise
             raise PluginLoadError(str(state.plugin), f"its registration failed: {type(exc).__name__}: {exc}") from exc
-        finally:
-            self._collect()
-        state.state = "loaded"
-        state.hooks = [hook for hook, found in self._hooks.items() if any(one.plugin == name for one in found)]
+        for hook, one in found.items():
+            self._hooks[hook] = tuple(sorted((*self._hooks[hook], one), key=lambda one: one.plugin))
+        state.state, state.hooks = "loaded", list(found)
 
     def _unique_name(self, plugin: InstalledPlugin) -> str:
         return plugin.name if not self._pluggy.has_plugin(plugin.name) else f"{plugin.distribution}:{plugin.name}"
 
-    def _collect(self) -> None:
-        """Each hook's implementations as a tuple ordered by plugin name: what the calls below go through."""
-        for hook in loading.HOOK_NAMES:
-            found = [
-                _Implementation(impl.plugin_name, impl.function, tuple(impl.argnames))
-                for impl in getattr(self._pluggy.hook, hook).get_hookimpls()
-            ]
-            self._hooks[hook] = tuple(sorted(found, key=lambda one: one.plugin))
+    def _implementations(self, name: str) -> dict[str, _Implementation]:
+        """By hook, what the plugin of this name implements."""
+        return {
+            hook: _Implementation(name, impl.function, loading.arguments_of(hook, impl.function))
+            for hook in loading.HOOK_NAMES
+            for impl in getattr(self._pluggy.hook, hook).get_hookimpls()
+            if impl.plugin_name == name
+        }
 
-    def _run_registrations(self, name: str) -> None:
+    def _run_registrations(self, name: str, found: Mapping[str, _Implementation]) -> None:
         """Collect what the plugin registers, and take it over only when all of it went well."""
         classes: list[tuple[type, type[PythonTask[Any]]]] = []  # Any: of any config
         transformers: list[TypeTransformer[Any]] = []  # Any: of any Python type
@@ -191,9 +193,8 @@ class PluginManager:
             "register_storage": lambda scheme, factory: schemes.append((scheme, factory)),
         }
         for hook, collect in collectors.items():
-            for impl in getattr(self._pluggy.hook, hook).get_hookimpls():
-                if impl.plugin_name == name:
-                    impl.function(*(collect for _ in impl.argnames))
+            if hook in found:
+                self._call(hook, found[hook], {"register": collect})
         _check_registered(classes, transformers, schemes)
         for config, task_class in classes:
             self._task_classes.setdefault(config, []).append((name, task_class))
@@ -232,6 +233,14 @@ class PluginManager:
         if len({task_class for _, task_class in claims}) > 1:
             raise ClaimConflictError(f"task_config type {config_type.__qualname__}", claims[0][0], claims[1][0])
         return claims[0][1] if claims else None
+
+    def why_missing(self, package: str) -> str:
+        """Why no plugin with its hooks in this package is at work; empty when none is installed."""
+        self.load()
+        for state in self.states:
+            if state.plugin.module.partition(".")[0] == package and state.state != "loaded":
+                return str(state.error) if state.error else f"plugin {state.plugin} is switched off"
+        return ""
 
     def conflicts(self) -> list[tuple[str, list[str]]]:
         """What two or more plugins claim, each with their names: config types, storage schemes and Python types."""
@@ -289,7 +298,7 @@ class PluginManager:
     def _call(self, hook: str, one: _Implementation, arguments: Mapping[str, object]) -> Any:  # Any: the hook's answer
         for observe in self._observers:
             observe(one.plugin, hook, {name: arguments[name] for name in one.arguments})
-        return one.function(*(arguments[name] for name in one.arguments))
+        return one.function(**{name: arguments[name] for name in one.arguments})
 
     def _report_once(self, plugin: str, hook: str) -> None:
         if (plugin, hook) not in self._reported:
@@ -306,9 +315,13 @@ def _check_registered(
     for config, task_class in classes:
         if not isinstance(config, type) or not isinstance(task_class, type):
             raise TypeError(f"register(config type, task class) was given {config!r} and {task_class!r}")
+        hash(config)  # a metaclass may forbid it
     for transformer in transformers:
         if not hasattr(transformer, "python_type"):
             raise TypeError(f"register(transformer) was given {transformer!r}, which has no python_type")
+        if not isinstance(transformer.python_type, (type, str)):
+            raise TypeError(f"{transformer!r} is for {transformer.python_type!r}, which is neither class nor name")
+        hash(transformer.python_type)  # a metaclass may forbid it
     for scheme, factory in schemes:
         if not isinstance(scheme, str) or not callable(factory):
             raise TypeError(f"register(scheme, factory) was given {scheme!r} and {factory!r}")

@@ -5,19 +5,17 @@ from __future__ import annotations
 import typing
 from typing import Any, get_args
 
+from fledge.lazy import lazy
 from fledge.types.hints import class_of
 
 if typing.TYPE_CHECKING:
+    from fledge import providers
     from fledge.types.kinds import Annotation
+else:
+    providers = lazy("fledge.providers")
 
 __all__ = ["way_out"]
 
-_PLUGINS = {
-    "pandas": "fledge-dataframes",
-    "polars": "fledge-dataframes",
-    "pyarrow": "fledge-dataframes",
-    "pydantic": "fledge-pydantic",
-}
 _HINTS = {
     "builtins.list": "Say what is in it, as list[int]",
     "builtins.tuple": "Use list[...], or a NamedTuple or a dataclass with a name for each field",
@@ -46,7 +44,7 @@ def way_out(annotation: Annotation) -> str:
     origin = class_of(annotation)
     for cls in getattr(origin, "__mro__", (origin,)):
         module = getattr(cls, "__module__", "")
-        plugin = _PLUGINS.get(module.partition(".")[0])
+        plugin = providers.FOR_TYPES.get(module.partition(".")[0])
         if plugin:
             return f"pip install {plugin}"
         hint = _HINTS.get(f"{module}.{getattr(cls, '__qualname__', '')}")
