@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fledge import DeckField, FlyteContextManager, current_context, hookimpl, task
-from fledge.decks import Deck, page
+from fledge.decks import Deck, Report, bar, page
 from fledge.hooks.manager import PluginManager
 
 
@@ -31,7 +33,7 @@ def full(a: int, text: str = "<script>alert(1)</script>") -> str:
 
 
 def html_of(folder: Path) -> str:
-    (found,) = folder.glob("*/deck.html")
+    (found,) = folder.glob("*/*.full/deck.html")
     return found.read_text()
 
 
@@ -56,7 +58,12 @@ def test_the_sections_say_what_they_are_named_for(folder: Path) -> None:
     html = html_of(folder)
     assert "def full(a: int" in html
     assert re.search(r"pluggy==\d", html)
-    assert re.search(r"<p>inputs: \d+\.\d{6} s</p>\s*<p>execute: ", html)
+    assert re.findall(r"<tr><th>(\w+)</th><td><svg.+</svg></td><td>\d+\.\d{6} s</td></tr>", html) == [
+        "inputs",
+        "execute",
+        "post_execute",
+    ]
+    assert "<h3>text <small>str</small></h3>" in html
 
 
 def test_values_are_text_and_never_markup(folder: Path) -> None:
@@ -89,7 +96,8 @@ def test_only_the_fields_asked_for_are_there(folder: Path) -> None:
         return a
 
     small(a=1)
-    assert re.findall("<h2>([^<]+)</h2>", html_of(folder)) == ["Output"]
+    (found,) = folder.glob("*/*.small/deck.html")
+    assert re.findall("<h2>([^<]+)</h2>", found.read_text()) == ["Output"]
 
 
 def test_a_page_that_cannot_be_written_breaks_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -112,6 +120,68 @@ def test_a_plugin_renders_its_values(folder: Path, manager: PluginManager) -> No
     manager.register(Rendering(), "rendering")
     full(a=1)
     assert "<b>1</b>" in html_of(folder)
+
+
+def test_a_plugin_lays_out_the_page(folder: Path, manager: PluginManager) -> None:
+    class LayingOut:
+        HOOK_API = 1
+
+        @hookimpl
+        def render(self, value: object) -> str | None:
+            return ", ".join([value.title, *(deck.name for deck in value.decks)]) if isinstance(value, Report) else None
+
+    manager.register(LayingOut(), "laying-out")
+    full(a=1)
+    assert html_of(folder) == f"{full.name}, Source Code, Dependencies, Timeline, Input, Mine, Output"
+
+
+def test_a_page_that_a_plugin_cannot_lay_out_is_plain(folder: Path, manager: PluginManager) -> None:
+    class Broken:
+        HOOK_API = 1
+
+        @hookimpl
+        def render(self, value: object) -> str | None:
+            raise RuntimeError("no paper")
+
+    manager.register(Broken(), "broken")
+    full(a=1)
+    assert "<h2>Output</h2>" in html_of(folder)
+
+
+def test_a_deck_shows_values_as_inputs_and_outputs_are_shown(manager: PluginManager) -> None:
+    class Rendering:
+        HOOK_API = 1
+
+        @hookimpl
+        def render(self, value: object, python_type: type) -> str | None:
+            return f"<b>{value}</b>" if python_type is int else None
+
+    manager.register(Rendering(), "rendering")
+    assert Deck("Mine").show(1).show("<i>").append("<hr>").parts == [
+        "<b>1</b>",
+        "<pre>&#x27;&lt;i&gt;&#x27;</pre>",
+        "<hr>",
+    ]
+
+
+def test_text_that_cannot_be_encoded_costs_a_letter_and_not_the_page(folder: Path) -> None:
+    @task(enable_deck=True)
+    def odd() -> None:
+        current_context().decks.append(Deck("\ud800", "<p>\udfff here</p>"))
+
+    odd()
+    (found,) = folder.rglob("deck.html")
+    assert "<p>? here</p>" in found.read_text(encoding="utf-8")
+
+
+NUMBERS = st.floats(-10, 10)
+
+
+@given(NUMBERS, NUMBERS, NUMBERS)
+def test_a_bar_stays_in_its_place_and_can_be_seen(start: float, end: float, whole: float) -> None:
+    left, width = map(int, re.findall(r'<rect x="(\d+)" width="(\d+)"', bar(start, end, whole))[0])
+    assert width >= 4
+    assert left + width <= 1000
 
 
 def test_a_page_needs_nothing_from_elsewhere() -> None:
