@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from core.tests.support import Container, Done, fresh_process, literal_map
 from fledge import idl
+from fledge.signals import Interruptions
 
 KIND = idl.errors.ContainerError.Kind
 ORIGIN = idl.execution.ExecutionError.ErrorKind
@@ -126,6 +128,23 @@ def test_sigusr1_prints_the_stacks(container: Container) -> None:
     assert "Current thread" in done.stderr
 
 
+class Late(Interruptions):
+    """A SIGTERM comes when the task has ended and signals still raise."""
+
+    def disarm(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        super().disarm()
+
+
+@posix
+@pytest.mark.parametrize(("target", "file"), [("add", "outputs.pb"), ("foreign", "error.pb")])
+def test_a_signal_between_the_tasks_end_and_the_report_loses_neither(
+    container: Container, monkeypatch: pytest.MonkeyPatch, target: str, file: str
+) -> None:
+    monkeypatch.setattr("fledge.entrypoint.Interruptions", Late)
+    assert container.here(target, {"a": 1}).names == [file]
+
+
 # -- fast registration -------------------------------------------------------------------------------------------------
 
 
@@ -175,12 +194,61 @@ def test_fast_execute_tells_the_command_where_the_code_came_from(tmp_path: Path)
 
 
 def test_fast_execute_names_an_archive_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "code.tar.gz").write_bytes(b"no archive")
+    done = fresh_process(
+        "-c",
+        "from fledge.entrypoint import fast_main; fast_main()",
+        *(
+            "--additional-distribution",
+            str(tmp_path / "code.tar.gz"),
+            "--dest-dir",
+            str(tmp_path / "code"),
+            "--",
+            "true",
+        ),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"fledge-fast-execute: {tmp_path}/code.tar.gz is not a whole tar archive of code")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_truncated_or_damaged_archive_is_named(tmp_path: Path) -> None:
     from fledge.entrypoint import _unpack
     from fledge.errors import NonRecoverableError
 
-    (tmp_path / "code.tar.gz").write_bytes(b"no archive")
-    with pytest.raises(NonRecoverableError, match=r"code\.tar\.gz is not a tar archive of code"):
-        _unpack(str(tmp_path / "code.tar.gz"), str(tmp_path / "code"))
+    (tmp_path / "source").mkdir()
+    files = {"a.py": "".join(map(chr, range(33, 126))) * 50, "b.py": "x = 1\n" * 300}
+    code = archive(tmp_path / "source", **{name.replace(".", "_"): text for name, text in files.items()})
+    whole, told = code.read_bytes(), 0
+    for end in range(0, len(whole), 5):
+        code.write_bytes(whole[:end])
+        try:
+            _unpack(str(code), str(tmp_path / "code"))
+        except NonRecoverableError as exc:
+            assert "code.tar.gz is not a whole tar archive of code" in str(exc)  # noqa: PT017 - else all files are whole
+            told += 1
+        else:
+            assert all((tmp_path / "code" / name).read_text() == text for name, text in files.items())
+    assert told > len(whole) // 5 * 0.8
+    code.write_bytes(whole[:200] + bytes(byte ^ 0xFF for byte in whole[200:220]) + whole[220:])
+    with pytest.raises(NonRecoverableError):
+        _unpack(str(code), str(tmp_path / "code"))
+
+
+def test_fast_execute_passes_sigterm_on(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    code = archive(tmp_path / "source", x_py="")
+    stop_parent = "import os, signal, sys; os.kill(os.getppid(), signal.SIGTERM); sys.stdin.read()"
+    handler = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(9)); "
+    done = fresh_process(
+        "-c",
+        "from fledge.entrypoint import fast_main; fast_main()",
+        *("--additional-distribution", str(code), "--dest-dir", str(tmp_path / "code"), "--"),
+        *(sys.executable, "-c", handler + stop_parent + "; signal.pause()"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 9, done.stderr
 
 
 def test_an_archive_cannot_write_outside_of_its_folder(tmp_path: Path) -> None:

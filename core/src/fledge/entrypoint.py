@@ -32,16 +32,20 @@ from fledge.signals import Interruptions
 from fledge.storage import materialize
 
 if TYPE_CHECKING:
+    import gzip
     import subprocess
     import tarfile
     import tempfile
+    import zlib
 
     from fledge import tracebacks
     from fledge.idl import errors, literals
 else:  # a run that succeeds needs none of them
+    gzip = lazy("gzip")
     subprocess = lazy("subprocess")
     tarfile = lazy("tarfile")
     tempfile = lazy("tempfile")
+    zlib = lazy("zlib")
     tracebacks = lazy("fledge.tracebacks")
 
 __all__ = ["ERROR_FILE", "FUTURES_FILE", "INPUTS_FILE", "OUTPUTS_FILE", "Invocation", "fast_main", "main", "run"]
@@ -151,13 +155,16 @@ def _run_and_report(ctx: FlyteContext, invocation: Invocation, signals: Interrup
     task: Task | None = None
     error: BaseException | None = None
     try:
-        ctx.plugins.load()
-        inputs = _read_inputs(ctx, invocation.inputs)
-        task = _load_task(invocation)
-        files = _output_files(ctx, invocation, task, inputs)
-    except BaseException as exc:  # noqa: BLE001 - whatever ended the task goes into error.pb
+        try:
+            ctx.plugins.load()
+            inputs = _read_inputs(ctx, invocation.inputs)
+            task = _load_task(invocation)
+            files = _output_files(ctx, invocation, task, inputs)
+        except BaseException as exc:  # noqa: BLE001 - whatever ended the task goes into error.pb
+            error = exc
+        signals.disarm()
+    except BaseException as exc:  # noqa: BLE001 - a signal, just now; it raises once
         error = exc
-    signals.disarm()
     if signals.are_told and files is None:  # whatever came of the interruption, it is not the task's own doing
         error = Terminated.after(error)
     if error is None and files is None:
@@ -328,7 +335,7 @@ def _fails_on_error(env: Mapping[str, str]) -> bool:
 def fast_main(argv: Sequence[str] | None = None) -> NoReturn:
     """`fledge-fast-execute --additional-distribution URI --dest-dir DIR -- COMMAND`: unpack the code, then run COMMAND.
 
-    SIGTERM is passed on; the exit code is the command's.
+    SIGTERM is passed on; the exit code is the command's, or 1 when there is no code to run.
     """
     parser = argparse.ArgumentParser(prog="fledge-fast-execute", description="Fetch the code, then run a task.")
     parser.add_argument("--additional-distribution", required=True)
@@ -336,16 +343,36 @@ def fast_main(argv: Sequence[str] | None = None) -> NoReturn:
     parser.add_argument("command", nargs="+")
     given = parser.parse_args(sys.argv[1:] if argv is None else argv)
     folder = os.path.realpath(given.dest_dir)
-    _unpack(given.additional_distribution, folder)
+    try:
+        _unpack(given.additional_distribution, folder)
+    except FledgeError as exc:
+        print(f"fledge-fast-execute: {exc}", file=sys.stderr)  # noqa: T201 - a command line
+        sys.exit(1)
     command = list(given.command)
     if "--resolver" in command:
         at = command.index("--resolver")
         command[at:at] = ["--dynamic-addl-distro", given.additional_distribution, "--dynamic-dest-dir", folder]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))}
-    process = subprocess.Popen(command, env=env)
-    signal.signal(signal.SIGTERM, lambda signum, _: process.send_signal(signum))
-    code = process.wait()
+    code = _run_command(command, env)
     sys.exit(code if code >= 0 else 128 - code)  # as a shell says it: 137 for SIGKILL
+
+
+def _run_command(command: list[str], env: dict[str, str]) -> int:
+    """Its exit code. A SIGTERM that comes while it is being started is passed on as soon as it can be."""
+    process: subprocess.Popen[bytes] | None = None
+    waiting: list[int] = []
+
+    def pass_on(number: int, _: object) -> None:
+        if process is None:
+            waiting.append(number)
+        else:
+            process.send_signal(number)
+
+    signal.signal(signal.SIGTERM, pass_on)
+    process = subprocess.Popen(command, env=env)
+    for number in waiting:
+        process.send_signal(number)
+    return process.wait()
 
 
 def _unpack(uri: str, folder: str) -> None:
@@ -358,8 +385,8 @@ def _unpack(uri: str, folder: str) -> None:
                 # the "data" filter refuses members that would land outside; older patch releases of 3.10 lack it
                 options: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Any: as extractall takes
                 archive.extractall(folder, **options)  # noqa: S202 - filtered above
-        except tarfile.TarError as exc:
-            raise NonRecoverableError(f"{uri} is not a tar archive of code: {exc}") from exc
+        except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as exc:
+            raise NonRecoverableError(f"{uri} is not a whole tar archive of code: {exc}") from exc
 
 
 if __name__ == "__main__":
