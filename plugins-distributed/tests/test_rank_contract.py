@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import ClassVar
 
 from fledge.context import FlyteContextManager
 from fledge.testing import PluginContract, TaskContract
-from fledge_distributed.reports import RankReport
+from fledge_distributed.reports import RankReport, as_html
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -34,5 +36,21 @@ def test_a_report_of_ranks_is_a_table_in_which_what_ranks_said_is_only_text() ->
         assert "<td>failed</td><td>1.25</td><td>80</td>" in html
         assert "&lt;script&gt;" in html
         assert "<script" not in html
+        assert "<svg" not in html, "times that nobody measured have no picture"
     for other in ([], [report, 1], "text", {"rank": 1}):
         assert plugins.render(other, type(other)) is None
+
+
+def test_a_report_of_ranks_shows_when_each_of_them_ran() -> None:
+    begin = datetime(2013, 1, 1, tzinfo=timezone.utc)
+    seconds = [begin + timedelta(seconds=one) for one in range(21)]
+    reports = [
+        RankReport(0, 0, "returned", 10, 80.0, started=seconds[0], ended=seconds[10]),
+        RankReport(1, 0, "failed", 15, 80.0, started=seconds[5], ended=seconds[20]),
+    ]
+    html = as_html(reports)
+    assert "<th>when</th>" in html
+    assert re.findall(r'class="bar (\w+)".+?<rect x="(\d+)" width="(\d+)"', html) == [
+        ("returned", "0", "500"),
+        ("failed", "250", "750"),
+    ]

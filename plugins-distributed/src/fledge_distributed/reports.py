@@ -10,6 +10,8 @@ from html import escape
 from pathlib import Path
 from typing import Literal
 
+from fledge.decks import bar
+
 __all__ = ["RankReport", "as_html", "write_report"]
 
 
@@ -47,14 +49,28 @@ def write_report(path: Path, reports: Iterable[RankReport]) -> None:
 
 
 def as_html(reports: Sequence[RankReport]) -> str:
-    """A table for a deck."""
+    """A table for a deck, with a picture of when each rank ran."""
     has_restarts = any(one.restart for one in reports)
+    pictures = _when(reports)
     rows = "\n".join(
         f"<tr>{f'<td>{one.restart}</td>' if has_restarts else ''}<td>{one.rank}</td><td>{one.node}</td>"
-        f"<td>{escape(one.state)}</td><td>{one.seconds:.2f}</td><td>{one.peak_mib:.0f}</td>"
+        f"<td>{escape(one.state)}</td>{picture}<td>{one.seconds:.2f}</td><td>{one.peak_mib:.0f}</td>"
         f"<td>{escape(one.headline)}</td></tr>"
-        for one in reports
+        for one, picture in zip(reports, pictures or [""] * len(reports), strict=True)
     )
-    names = (*(("restart",) if has_restarts else ()), "rank", "node", "state", "seconds", "peak MiB", "why")
+    when = ("when",) if pictures else ()
+    names = (*(("restart",) if has_restarts else ()), "rank", "node", "state", *when, "seconds", "peak MiB", "why")
     head = "".join(f"<th>{name}</th>" for name in names)
     return f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>"
+
+
+def _when(reports: Sequence[RankReport]) -> list[str]:
+    """A cell for each rank: its time within the time of all. Nothing when one of them has no times."""
+    times = [(one.started.timestamp(), one.ended.timestamp()) for one in reports if one.started and one.ended]
+    if len(times) < len(reports):
+        return []
+    begin, end = min(start for start, _ in times), max(end for _, end in times)
+    return [
+        f"<td>{bar(start - begin, stop - begin, end - begin, one.state)}</td>"
+        for one, (start, stop) in zip(reports, times, strict=True)
+    ]
