@@ -316,10 +316,31 @@ def test_a_reader_that_was_read_is_refused() -> None:
         run.execute(t=reader)
 
 
-def test_a_reader_is_kept_when_the_query_scans_it_twice() -> None:
-    query = "select (select count(*) from t) + (select count(*) from t)"
+TWICE = {
+    "two places": ("select (select count(*) from t) + (select count(*) from t) as n", 6),
+    "a table expression used twice": (
+        "with c as not materialized (from t) select (select count(*) from c) + (select count(*) from c) as n",
+        6,
+    ),
+    "one inside another": (
+        "with b as (from t), c as not materialized (from b) select (from c select count(*)) + count(*) as n from c",
+        6,
+    ),
+    "recursion": (
+        "with recursive r as (select 1 n union all from r, t select n + 1 where month=1 and n<4) select max(n) from r",
+        4,
+    ),
+    "a table expression used once": ("with c as (from t) select count(*) as n from c", 3),
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_a_reader_gives_what_a_table_gives_however_often_it_is_scanned(name: str) -> None:
+    query, expected = TWICE[name]
     run = DuckDBTask("twice", query, kwtypes(t=pa.RecordBatchReader), kwtypes(n=int))
-    assert run.execute(t=FLIGHTS.to_reader()) == 6
+    flights = FLIGHTS.set_column(2, "month", [[1, 2, 7]])
+    assert run.execute(t=flights.to_reader()) == run.execute(t=flights) == expected
+    assert (run.checked.scans_of("t") == 1) is (name == "a table expression used once")
 
 
 def test_the_result_of_one_task_is_the_input_of_the_next() -> None:

@@ -20,6 +20,7 @@ from fledge.errors import TaskTimeoutError
 from fledge_sql import DuckDBTask, QueryCancelled, QueryError
 from fledge_sql.duckdb_task import settings_of
 from fledge_sql.engine import Settings, open_cursor
+from fledge_sql.interrupting import Interruptible, StoppedEarly
 
 # Takes minutes: 10^11 rows through a hash that no optimizer can skip.
 ENDLESS = "select count(*) from range(100000000000) r(i) where hash(i + $n) = 0"
@@ -58,6 +59,54 @@ def test_the_runs_own_cancel_stops_a_running_query() -> None:
     after(0.3, scope.cancel)
     with FlyteContextManager.with_context(context), pytest.raises(QueryCancelled):
         endless(n=1)
+
+
+@pytest.mark.parametrize("where", ["this thread", "another thread"])
+def test_a_query_of_a_run_that_was_cancelled_before_never_starts(where: str) -> None:
+    outer = Cancellation()
+    context = FlyteContextManager.current_context().with_(cancellation=Cancellation(parent=outer))
+    outer.cancel()
+
+    def run() -> None:
+        with FlyteContextManager.with_context(context), pytest.raises(QueryCancelled):
+            endless(n=1)
+
+    if where == "this thread":
+        run()
+    else:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(run).result()
+    assert DuckDBTask("next", "select 1", outputs=kwtypes(n=int))() == 1
+
+
+@pytest.mark.parametrize("in_main", [True, False])
+def test_work_is_stopped_wherever_it_is_on_its_way_to_the_engine(in_main: bool) -> None:
+    """An interrupt is heard by a native call only: before that it is repeated, and kept for the next piece of work."""
+    heard, reached, calls = threading.Event(), threading.Event(), list[str]()
+
+    def interrupt() -> None:
+        calls.append("interrupt")
+        if reached.is_set():
+            heard.set()
+
+    def work() -> str:
+        interruptible.stop()  # nothing native runs yet: this interrupt is lost
+        while not calls:
+            pass
+        reached.set()
+        assert heard.wait(30)
+        return "done"
+
+    interruptible = Interruptible(interrupt)
+    with ThreadPoolExecutor(1) as pool:
+        run = interruptible.run if in_main else lambda one: pool.submit(interruptible.run, one).result()
+        assert run(work) == "done"
+        assert len(calls) > 1
+        assert run(lambda: "next") == "next"
+        interruptible.stop()
+        with pytest.raises(StoppedEarly):
+            run(lambda: "never")
+        assert run(lambda: "usable") == "usable"
 
 
 def test_sigterm_ends_a_process_that_runs_a_query(tmp_path: Path) -> None:

@@ -71,6 +71,10 @@ class CheckedQuery:
         """The text that runs when the names are these."""
         return bind(self.text, self.placeholders, lambda placeholder: _rendered(placeholder, self.parameters, chosen))
 
+    def scans_of(self, table: str) -> int:
+        """How often the query reads a table: exact for 1, at least for more; 0: nobody knows, it is not guarded."""
+        return sum(2 if use.repeats else 1 for use in self.uses if use.name.lower() == table.lower())
+
     @property
     def used_parameters(self) -> list[str]:
         return [name for name in placeholder_names(self.placeholders) if name in self.parameters]

@@ -8,7 +8,7 @@ import decimal
 import enum
 import re
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,11 +59,11 @@ def written(output: Output, write: Callable[[str], None]) -> Value:
     return output.annotation(str(path))
 
 
-def write_batches(reader: pa.RecordBatchReader, path: str) -> None:
+def write_batches(schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: str) -> None:
     import pyarrow.parquet as pq  # noqa: PLC0415 - heavy; only a task with a file output needs it
 
-    with pq.ParquetWriter(path, reader.schema) as writer:
-        for batch in reader:
+    with pq.ParquetWriter(path, schema) as writer:
+        for batch in batches:
             writer.write_batch(batch)
 
 

@@ -175,7 +175,7 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
             raise
         if not interface.outputs and not self._checked.access.writes:
             raise SQLDefinitionError(f"task {self.name}: a query needs an output: outputs=kwtypes(result=pa.Table)")
-        self._runner = running.Runner(self._checked, self._settings)
+        self._runner = running.Runner(self.name, self._checked, self._settings)
         _named[self.name] = self
         self._set_cache_version()
         if self._config.is_hosted:

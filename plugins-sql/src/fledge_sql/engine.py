@@ -19,19 +19,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+from fledge_sql.interrupting import Interruptible, StoppedEarly
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
     from typing_extensions import Self
 
-__all__ = ["Attached", "Column", "Cursor", "EngineError", "Settings", "engine_version", "open_cursor", "open_private"]
+__all__ = [
+    "Attached",
+    "Column",
+    "Cursor",
+    "EngineError",
+    "Settings",
+    "engine_version",
+    "open_cursor",
+    "open_private",
+    "quoted",
+    "reads_in_step",
+]
 
 LOCK_ATTEMPTS = 5
 LOCK_FIRST_WAIT_S = 0.05
-_INTERRUPT_EVERY_S = 0.05
-_LISTEN_EVERY_S = 0.1
 # Settings of every database. errors_as_json gives positions and candidates apart from the text.
 _SAFE = {
     "errors_as_json": True,
@@ -49,7 +60,13 @@ _SAMPLES: dict[str, object] = {
     **dict.fromkeys(("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"), dt.datetime(2000, 1, 1, tzinfo=dt.timezone.utc)),
     "INTERVAL": dt.timedelta(1),
 }
-_LOCKING = ("SET GLOBAL TimeZone = 'UTC'", "SET enable_external_access = false", "SET lock_configuration = true")
+_WATCHING = {"enable_profiling": "'no_output'", "enable_progress_bar": "true", "enable_progress_bar_print": "false"}
+_LOCKING = (
+    "SET GLOBAL TimeZone = 'UTC'",
+    "SET enable_external_access = false",
+    f"SET allowed_configs = {list(_WATCHING)}",  # of a single cursor, and without effect on what it may reach
+    "SET lock_configuration = true",
+)
 
 
 @dataclass(frozen=True)
@@ -95,9 +112,9 @@ class EngineError(Exception):
 class Cursor:
     """One call's view of a database. Not for two threads at once, except `interrupt`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, close_also: Callable[[], None] | None = None) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
-        self._close_also = close_also
+        self._work = Interruptible(connection.interrupt)
 
     def register(self, name: str, value: object) -> None:
         """Let queries of this cursor read `value`, which has an Arrow C stream, without copying it."""
@@ -196,17 +213,23 @@ class Cursor:
             return [(one.query, set(one.named_parameters)) for one in self._connection.extract_statements(sql)]
 
     def progress(self) -> float:
-        """Percent of the running query that is done; -1 when DuckDB cannot tell."""
+        """Percent of the running query that is done; -1 when DuckDB cannot tell. Only of a cursor that is watched."""
         return float(self._connection.query_progress())
 
+    def watch(self) -> None:
+        """From now on this cursor knows how far its query is, and its profile afterwards."""
+        self.run("; ".join(f"SET {name} = {value}" for name, value in _WATCHING.items()))
+
+    def profile(self) -> str:
+        """The last query's plan with times, as DuckDB's JSON; only of a cursor that is watched."""
+        return str(self._connection.get_profiling_information())
+
     def interrupt(self) -> None:
-        """Stop what runs on this cursor; from any thread."""
-        self._connection.interrupt()
+        """Stop what runs on this cursor, or what runs next when nothing does; from any thread."""
+        self._work.stop()
 
     def close(self) -> None:
         self._connection.close()
-        if self._close_also is not None:
-            self._close_also()
 
     def __enter__(self) -> Self:
         return self
@@ -220,9 +243,7 @@ class Cursor:
         return self._connection.execute(sql)
 
     def _rows(self, sql: str, parameters: Mapping[str, object] | None) -> list[tuple[Any, ...]]:  # Any: rows
-        """Beside the main thread: in it, DuckDB replaces what a signal's handler raises by an error of its own."""
-        rows: list[tuple[Any, ...]] = self._interruptible(lambda: self._execute(sql, parameters).fetchall())
-        return rows
+        return cast("list[tuple[Any, ...]]", self._interruptible(lambda: self._execute(sql, parameters).fetchall()))
 
     def _table(self, sql: str, parameters: Mapping[str, object] | None) -> pa.Table:
         with _translated(sql):
@@ -232,53 +253,10 @@ class Cursor:
             return self._execute(sql, parameters).to_arrow_table()
 
     def _interruptible(self, work: Callable[[], Any]) -> Any:  # Any: whatever the work gives
-        """Python runs signal handlers between byte codes of the main thread: keep it waiting, not in native code."""
-        if threading.current_thread() is not threading.main_thread():
-            return work()
-        errand = _Errand(work)
         try:
-            errand.start()
-            while not errand.done.wait(_LISTEN_EVERY_S):  # a signal that hits another thread does not end the wait
-                pass
-        except BaseException:  # a signal's handler raised, perhaps before the errand ran
-            if not errand.withdraw():
-                while not errand.done.wait(_INTERRUPT_EVERY_S):  # an interrupt before the query starts has no effect
-                    self.interrupt()
-            raise
-        return errand.result()
-
-
-class _Errand:
-    """Work for another thread: it runs or is withdrawn, never both."""
-
-    def __init__(self, work: Callable[[], Any]) -> None:  # Any: whatever the work gives
-        self._work = work
-        self._turn = threading.Lock()  # taken by who comes first: the thread that runs, or the one that withdraws
-        self._value: Any = None  # Any: whatever the work gives
-        self._error: BaseException | None = None
-        self.done = threading.Event()
-
-    def start(self) -> None:
-        threading.Thread(target=self._run, name="fledge-sql-query", daemon=True).start()
-
-    def withdraw(self) -> bool:
-        """True when the work has not begun; then it never will."""
-        return self._turn.acquire(blocking=False)
-
-    def result(self) -> Any:  # Any: whatever the work gives
-        if self._error is not None:
-            raise self._error
-        return self._value
-
-    def _run(self) -> None:
-        if not self._turn.acquire(blocking=False):
-            return
-        try:
-            self._value = self._work()
-        except BaseException as exc:  # noqa: BLE001 - raised in the thread that waits
-            self._error = exc
-        finally:
-            self.done.set()
+            return self._work.run(work)
+        except StoppedEarly:
+            raise EngineError("INTERRUPT", "it was stopped before it began", None, (), "") from None
 
 
 def _sample(sql_type: str) -> object:
@@ -301,6 +279,11 @@ def engine_version() -> str:
     import duckdb  # noqa: PLC0415 - heavy; loaded when a query is first checked or run
 
     return duckdb.__version__
+
+
+def reads_in_step() -> bool:
+    """Whether batches of a stream are read when they are needed; before 2.0 pyarrow reads far ahead for DuckDB."""
+    return _major() >= 2
 
 
 def open_cursor(settings: Settings = Settings()) -> Cursor:

@@ -8,6 +8,7 @@ tree (nodes, tables by scope, table functions, functions with effects); sqlglot'
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -50,11 +51,15 @@ _READING = "A query task reads its declared inputs and nothing else. DuckDB(writ
 
 @dataclass(frozen=True)
 class TableUse:
-    """A table that a query reads, as written; `position` in the text that was parsed."""
+    """A table that a query reads, as written; `position` in the text that was parsed.
+
+    `repeats`: a common table expression of the query is recursive or used twice, and the table may be read more often.
+    """
 
     name: str
     qualifier: tuple[str, ...]
     position: int
+    repeats: bool = False
 
 
 def check_read_only(
@@ -119,9 +124,20 @@ def parse_tree(bound: BoundText) -> Expr:
 
 def tables_read(sql: str, root: Node) -> list[TableUse]:
     """Every table of DuckDB's tree that is not a common table expression in its scope."""
+    repeats = _may_repeat(root)
     return [
-        TableUse(name, qualifier, _position(sql, node)) for name, qualifier, node in _base_tables(root, frozenset())
+        TableUse(name, qualifier, _position(sql, node), repeats)
+        for name, qualifier, node in _base_tables(root, frozenset())
     ]
+
+
+def _may_repeat(root: Node) -> bool:
+    """Whether a common table expression is recursive or used twice: DuckDB may then run what is in it again."""
+    nodes = list(walk(root))
+    used = Counter(str(node["table_name"]).lower() for node in nodes if node.get("type") == "BASE_TABLE")
+    maps = (node["cte_map"] for node in nodes if isinstance(node.get("cte_map"), dict))
+    named = {entry["key"].lower() for one in maps for entry in one.get("map", ())}
+    return any(node.get("type") == "RECURSIVE_CTE_NODE" for node in nodes) or any(used[name] > 1 for name in named)
 
 
 def _base_tables(node: object, visible: frozenset[str]) -> Iterator[tuple[str, tuple[str, ...], Node]]:

@@ -6,11 +6,16 @@ is compared with the declared outputs before the query runs, once per set of inp
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from fledge import progress
 from fledge.context import FlyteContextManager, current_context
+from fledge.decks import Deck
 from fledge.errors import nearest
+from fledge.lazy import lazy
 from fledge_sql.checking import CheckedQuery, run_error
 from fledge_sql.conversions import converted, copy_casts, scalars, write_batches, written
 from fledge_sql.engine import Cursor, EngineError, Settings, open_cursor, open_private
@@ -24,26 +29,30 @@ from fledge_sql.text import without_end
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from fledge_sql import watching
     from fledge_sql.schemas import Output
     from fledge_sql.text import BoundText
+else:
+    watching = lazy("fledge_sql.watching")
 
 __all__ = ["Runner"]
 
 MAX_KNOWN_RESULTS = 256  # sets of input schemas whose result was compared already
 BATCH_ROWS = 122_880  # DuckDB's own row group
 Value = Any  # Any: whatever the task declares
-Schema = Any  # Any: pyarrow has no types of its own
 
 
 class Runner:
     """Runs one checked query again and again; shared between threads.
 
     Args:
+        name: The task's.
         query: What to run.
         settings: Of the database, asked for at each call.
     """
 
-    def __init__(self, query: CheckedQuery, settings: Callable[[], Settings]) -> None:
+    def __init__(self, name: str, query: CheckedQuery, settings: Callable[[], Settings]) -> None:
+        self._name = name
         self._query = query
         self._settings = settings
         self._known_results: set[tuple[object, ...]] = set()
@@ -57,26 +66,28 @@ class Runner:
 
         Raises:
             ParameterError: A value does not fit its input.
-            QueryError: The engine refused; QueryCancelled: it was interrupted.
+            QueryError: The engine refused.
+            QueryCancelled: The run was told to end, while the query ran or before.
         """
         query = self._query
         parameters = {name: to_parameter(query.parameters[name], values[name]) for name in query.used_parameters}
         bound = self._bound(values)
-        try:
-            cursor = self._open(values)
-            result = None
-            try:
-                forget = FlyteContextManager.current_context().on_cancel(cursor.interrupt)
-                try:
-                    result = self._run(cursor, bound, values, parameters, stream=stream)
-                finally:
-                    forget()
-            finally:
-                if not _is_reader(result):  # a reader closes the cursor with its last batch
-                    cursor.close()
-        except EngineError as exc:
-            raise self._error(bound, exc, parameters) from (None if self._has_secrets() else exc)
-        return result
+        with ExitStack() as until_done, _named_errors(query, bound, parameters):
+            cursor = until_done.enter_context(self._open(values))
+            decks = _decks()
+            if decks is not None or progress.is_wanted():
+                cursor.watch()
+            tables: Mapping[str, tuple[Value, int]] = _tables(query, values)
+            if progress.is_wanted():
+                tables = until_done.enter_context(watching.progress_of(f"query {self._name}", cursor, tables))
+            until_done.callback(FlyteContextManager.current_context().on_cancel(cursor.interrupt))
+            for name, (frame, _) in tables.items():
+                cursor.register(name, frame)
+            run = _Run(query, bound, parameters, cursor, until_done, decks)
+            if query.access.writes:
+                return run.script()
+            self._compare(run, tables)
+            return run.result(bound.sql, parameters, stream=stream)
 
     def _open(self, values: Mapping[str, Value]) -> Cursor:
         access, outputs = self._query.access, self._query.outputs
@@ -98,43 +109,46 @@ class Runner:
                 )
         return self._query.bind({name: values[name] for name in self._query.names})
 
-    def _run(
-        self,
-        cursor: Cursor,
-        bound: BoundText,
-        values: Mapping[str, Value],
-        parameters: Mapping[str, Value],
-        *,
-        stream: bool,
-    ) -> Value:
-        query = self._query
-        schemas: list[object] = [bound.sql]
-        for name, table in query.tables.items():
-            frame = scannable(table, values[name], scans=sum(use.name.lower() == name.lower() for use in query.uses))
-            cursor.register(name, frame)
-            schemas.append(getattr(frame, "schema", None))
-        if query.access.writes:
-            return self._run_script(cursor, bound, parameters)
-        key = tuple(schemas)
-        if key not in self._known_results:
-            check_result(query.outputs, cursor.columns(bound.sql, parameters), bound)
-            if len(self._known_results) >= MAX_KNOWN_RESULTS:
-                self._known_results.clear()
-            self._known_results.add(key)
-        return self._result(cursor, bound.sql, bound, parameters, stream=stream)
+    def _compare(self, run: _Run, tables: Mapping[str, tuple[Value, int]]) -> None:
+        """Once per set of schemas: what the query will give against what is declared."""
+        key = (run.bound.sql, *(getattr(frame, "schema", None) for frame, _ in tables.values()))
+        if key in self._known_results:
+            return
+        check_result(self._query.outputs, run.cursor.columns(run.bound.sql, run.parameters), run.bound)
+        if len(self._known_results) >= MAX_KNOWN_RESULTS:
+            self._known_results.clear()
+        self._known_results.add(key)
 
-    def _run_script(self, cursor: Cursor, bound: BoundText, parameters: Mapping[str, Value]) -> Value:
+
+class _Run:
+    """One call: its cursor, on which the tables are registered, and how its results are fetched."""
+
+    def __init__(
+        self,
+        query: CheckedQuery,
+        bound: BoundText,
+        parameters: Mapping[str, Value],
+        cursor: Cursor,
+        until_done: ExitStack,
+        decks: list[Deck] | None,
+    ) -> None:
+        self.query, self.bound, self.parameters, self.cursor = query, bound, parameters, cursor
+        self._until_done = until_done  # what ends with the call; with the last batch where a reader is given out
+        self._decks = decks
+
+    def script(self) -> Value:
         """One transaction: an attached file keeps its rows when any statement fails."""
-        statements = cursor.statements(bound.sql)
+        query, cursor = self.query, self.cursor
+        statements = cursor.statements(self.bound.sql)
         cursor.run("BEGIN TRANSACTION")
         try:
             result = None
             for index, (sql, names) in enumerate(statements):
-                own = {name: parameters[name] for name in parameters if name.lower() in {one.lower() for one in names}}
-                is_last = index == len(statements) - 1
-                if is_last and self._query.statements[-1] and self._query.outputs:
-                    check_result(self._query.outputs, cursor.columns(sql, own), bound)
-                    result = self._result(cursor, sql, bound, own, stream=False)
+                folded = {one.lower() for one in names}
+                own = {name: value for name, value in self.parameters.items() if name.lower() in folded}
+                if index == len(statements) - 1 and query.statements[-1] and query.outputs:
+                    check_result(query.outputs, cursor.columns(sql, own), self.bound)
+                    result = self.result(sql, own, stream=False)
                 else:
                     cursor.table(sql, own)
             cursor.run("COMMIT")
@@ -143,65 +157,92 @@ class Runner:
             raise
         return result
 
-    def _result(
-        self, cursor: Cursor, sql: str, bound: BoundText, parameters: Mapping[str, Value], *, stream: bool
-    ) -> Value:
-        query = self._query
-        if len(query.outputs) == 1 and query.outputs[0].kind != "scalar":
-            output = query.outputs[0]
-            wants_reader = output.kind == "table" and (stream or _is_reader_type(output.annotation))
-            if wants_reader:
-                return self._stream(cursor, sql, bound, parameters)
-            if output.kind == "file":
-                return self._file(output, cursor, sql, bound, parameters)
-            return converted(output, cursor.table(sql, parameters))
-        return scalars(query.outputs, cursor.table(sql, parameters))
+    def result(self, sql: str, parameters: Mapping[str, Value], *, stream: bool) -> Value:
+        """What one query gives, as the outputs declare it."""
+        outputs = self.query.outputs
+        output = outputs[0] if len(outputs) == 1 and outputs[0].kind != "scalar" else None
+        if output is not None and output.kind == "table" and (stream or _is_reader_type(output.annotation)):
+            return self._reader(sql, parameters)
+        if output is not None and output.kind == "file":
+            return self._file(output, sql, parameters)
+        table = self.cursor.table(sql, parameters)
+        self._show_plan()
+        return scalars(outputs, table) if output is None else converted(output, table)
 
-    def _file(
-        self, output: Output, cursor: Cursor, sql: str, bound: BoundText, parameters: Mapping[str, Value]
-    ) -> Value:
-        """A parquet file in the run's own folder: by DuckDB where its types are Arrow's, else batch by batch."""
-        casts = copy_casts(cursor.columns(sql, parameters))
-        if casts is None:
-            return written(output, lambda path: write_batches(self._stream(cursor, sql, bound, parameters), path))
-        return written(output, lambda path: cursor.copy(without_end(sql), parameters, casts, path))
-
-    def _has_secrets(self) -> bool:
-        return any(parameter.secret for parameter in self._query.parameters.values())
-
-    def _error(self, bound: BoundText, exc: EngineError, parameters: Mapping[str, Value]) -> Exception:
-        if exc.interrupted:
-            return QueryCancelled("the query was interrupted")
-        secret = {name: value for name, value in parameters.items() if self._query.parameters[name].secret}
-        return run_error(bound, exc, secret)
-
-    def _stream(
-        self, cursor: Cursor, sql: str, bound: BoundText, parameters: Mapping[str, Value]
-    ) -> pa.RecordBatchReader:
-        """The result batch by batch; the cursor is closed with the last one. It can be cut short between batches."""
+    def _reader(self, sql: str, parameters: Mapping[str, Value]) -> pa.RecordBatchReader:
+        """The result batch by batch; the call ends with the last one."""
         import pyarrow as pa  # noqa: PLC0415 - heavy; loaded when a table is first given back
 
-        reader = cursor.reader(sql, parameters, BATCH_ROWS)
-        context = FlyteContextManager.current_context()
+        source = self.cursor.reader(sql, parameters, BATCH_ROWS)
+        until_done = self._until_done.pop_all()
 
         def batches() -> Iterator[pa.RecordBatch]:
-            forget = context.on_cancel(cursor.interrupt)
+            with until_done:
+                yield from self._batches(source)
+
+        reader = pa.RecordBatchReader.from_batches(source.schema, batches())
+        weakref.finalize(reader, until_done.close)  # one that nobody reads
+        return reader
+
+    def _batches(self, source: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        """It can be cut short between batches and within one."""
+        import pyarrow as pa  # noqa: PLC0415 - loaded already: the source is of it
+
+        with _named_errors(self.query, self.bound, self.parameters):
             try:
-                while (batch := cursor.next_batch(reader)) is not None:
+                while (batch := self.cursor.next_batch(source)) is not None:
                     yield batch
             except (pa.ArrowException, OSError) as exc:
                 kind = "INTERRUPT" if "interrupt" in str(exc).lower() else "Run"
-                raise self._error(bound, EngineError(kind, str(exc), None, (), ""), parameters) from exc
-            finally:
-                forget()
-                cursor.close()
+                raise EngineError(kind, str(exc), None, (), "") from exc
+            self._show_plan()
 
-        return pa.RecordBatchReader.from_batches(reader.schema, batches())
+    def _file(self, output: Output, sql: str, parameters: Mapping[str, Value]) -> Value:
+        """A parquet file in the run's own folder: by DuckDB where its types are Arrow's, else batch by batch."""
+        casts = copy_casts(self.cursor.columns(sql, parameters))
+        if casts is None:
+            source = self.cursor.reader(sql, parameters, BATCH_ROWS)
+            return written(output, lambda path: write_batches(source.schema, self._batches(source), path))
+        file = written(output, lambda path: self.cursor.copy(without_end(sql), parameters, casts, path))
+        self._show_plan()
+        return file
+
+    def _show_plan(self) -> None:
+        """A page of the deck, where there is one: what the query did, with times."""
+        if self._decks is not None:
+            plan = watching.plan_of(self.cursor.profile(), with_details=not _has_secrets(self.query))
+            plugins = FlyteContextManager.current_context().plugins
+            shown = plugins.render(plan, watching.QueryPlan) or watching.plan_html(plan)
+            self._decks.append(Deck("Query Plan", shown))
+
+
+def _tables(query: CheckedQuery, values: Mapping[str, Value]) -> dict[str, tuple[Value, int]]:
+    """For each table what DuckDB scans, and how often it does."""
+    scans = {name: query.scans_of(name) for name in query.tables}
+    return {name: (scannable(query.tables[name], values[name], times), times) for name, times in scans.items()}
+
+
+@contextmanager
+def _named_errors(query: CheckedQuery, bound: BoundText, parameters: Mapping[str, Value]) -> Iterator[None]:
+    """Errors of the engine as errors at the author's place, without the values of secrets."""
+    try:
+        yield
+    except EngineError as exc:
+        if exc.interrupted:
+            raise QueryCancelled("the query was interrupted") from exc
+        secret = {name: value for name, value in parameters.items() if query.parameters[name].secret}
+        raise run_error(bound, exc, secret) from (None if secret else exc)
+
+
+def _has_secrets(query: CheckedQuery) -> bool:
+    return any(parameter.secret for parameter in query.parameters.values())
+
+
+def _decks() -> list[Deck] | None:
+    """The pages of the run, if it keeps any."""
+    params = FlyteContextManager.current_context().user_space_params
+    return params.decks if params is not None and params.enable_deck else None
 
 
 def _is_reader_type(annotation: Value) -> bool:
     return getattr(annotation, "__name__", "") == "RecordBatchReader"
-
-
-def _is_reader(value: Value) -> bool:
-    return type(value).__name__ == "RecordBatchReader"
