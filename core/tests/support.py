@@ -1,4 +1,4 @@
-"""What the core's tests share: the container's command here and in a fresh process, literals, processes."""
+"""What the core's tests share: the container's command here and in a fresh process, literals, processes, cases."""
 
 from __future__ import annotations
 
@@ -12,11 +12,26 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fledge import entrypoint, idl
 
 HERE = Path(__file__).parent
 RESOLVER = "fledge.resolver.default_task_resolver"
+IS_LONG = settings.get_current_profile_name() == "fuzz"
+
+
+def cases(count: int) -> settings:
+    """So many examples, the same ones each time; in `nox -s fuzz` a hundred times as many, others each time.
+
+    Together the hostile tests of types and entrypoint make 10,000, and in that session a million.
+    """
+    return settings(
+        max_examples=count * (100 if IS_LONG else 1),
+        derandomize=not IS_LONG,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal, Union
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from core.tests.support import cases
 from core.tests.types.strategies import Box, Color, Derived, Leaf, Left, Number, Options, Pair, Right, typed_values
 from fledge import idl
 from fledge.errors import StorageError, TypeConversionError
@@ -57,7 +58,6 @@ ANNOTATIONS: list[Any] = [  # Any: annotations
     FlyteDirectory,
     Annotated[int, Pickled],
 ]
-RELAXED = settings(max_examples=2000, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def _read_all(literal: idl.literals.Literal) -> None:
@@ -68,7 +68,7 @@ def _read_all(literal: idl.literals.Literal) -> None:
             continue
 
 
-@RELAXED
+@cases(3000)
 @given(st.binary(max_size=60))
 def test_random_message_bytes_are_read_or_refused(data: bytes) -> None:
     try:
@@ -78,7 +78,7 @@ def test_random_message_bytes_are_read_or_refused(data: bytes) -> None:
     _read_all(literal)
 
 
-@settings(RELAXED, max_examples=200)
+@cases(200)
 @given(typed_values(), st.randoms(use_true_random=False))
 def test_damaged_messages_are_read_or_refused(case: tuple[Any, Any], chance: random.Random) -> None:  # Any: any type
     data = bytearray(idl.deterministic_bytes(REGISTRY.to_literal(case[1], case[0], STORAGE)))
@@ -102,7 +102,7 @@ def _packed(data: bytes) -> idl.literals.Literal:
     return literal
 
 
-@RELAXED
+@cases(1600)
 @given(st.binary(max_size=30))
 def test_random_messagepack_bytes_are_read_or_refused(data: bytes) -> None:
     _read_all(_packed(data))
@@ -124,7 +124,7 @@ PLAIN = st.recursive(
 )
 
 
-@RELAXED
+@cases(1600)
 @given(PLAIN)
 def test_unexpected_plain_values_are_read_or_refused(plain: object) -> None:
     _read_all(_packed(msgspec.msgpack.encode(plain)))
@@ -137,7 +137,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(RELAXED, max_examples=400)
+@cases(400)
 @given(st.dictionaries(KEYS, JSON_VALUES, max_size=4))
 def test_unexpected_structs_are_read_or_refused(fields: dict[str, Any]) -> None:  # Any: JSON
     literal = idl.literals.Literal()
