@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from fledge import kwtypes
-from fledge_sql import Identifier, check_query
+from fledge_sql import DuckDBTask, Identifier, check_query, sql_task
 from fledge_sql.errors import SQLDefinitionError
 
 COLUMNS = kwtypes(carrier=str, delay=float, month=int, seen=dt.datetime)
@@ -72,6 +72,31 @@ def test_a_fault_is_named_at_its_place(name: str) -> None:
     assert words in str(caught.value)
     place = (caught.value.line, caught.value.column)
     assert place == (line, column) or (not line and place[0] > 1)  # 0: the two versions of DuckDB point elsewhere
+
+
+def test_a_function_task_says_add_a_parameter_and_a_declared_one_says_kwtypes() -> None:
+    with pytest.raises(SQLDefinitionError, match=r"Add a parameter to the function: n: \.\.\.,") as caught:
+
+        @sql_task("select $n")
+        def missing(m: int) -> int:
+            raise NotImplementedError
+
+    assert "kwtypes" not in str(caught.value)
+    with pytest.raises(SQLDefinitionError, match=r"Add a parameter to the function: t: pa\.Table") as caught:
+
+        @sql_task("select * from t")
+        def untold() -> pa.Table: ...
+
+    assert "kwtypes" not in str(caught.value)
+    with pytest.raises(SQLDefinitionError, match=r"-> pa\.Table"):
+
+        @sql_task("select 1")
+        def silent() -> None: ...
+
+    with pytest.raises(SQLDefinitionError, match=r"inputs=kwtypes\(n=...\)"):
+        DuckDBTask("missing", "select $n")
+    with pytest.raises(SQLDefinitionError, match=r"inputs=kwtypes\(t=pa.Table\)"):
+        DuckDBTask("untold", "select * from t")
 
 
 def test_an_unused_table_is_named() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import pyarrow as pa
 import pytest
@@ -15,6 +15,10 @@ SETTINGS = SerializationSettings(project="p", domain="development", version="v")
 FLIGHTS = Annotated[pa.Table, kwtypes(carrier=str, delay=float, month=int, day=dt.date)]
 QUERY = "select carrier, avg(delay) as mean from flights where month <= $m and carrier like '%A' group by carrier"
 SNOWFLAKE = Snowflake(user="u", account="org-acc", database="db", schema="public", warehouse="wh")
+
+
+class Outputs(NamedTuple):
+    results: pa.Table
 
 
 def hosted(dialect: Any, query: str = QUERY, **inputs: Any) -> DuckDBTask:
@@ -131,6 +135,12 @@ def test_the_connectors_fill_one_table_called_results() -> None:
         @sql_task("select count(*) from flights", dialect="bigquery")
         def count(flights: FLIGHTS) -> int:
             raise NotImplementedError
+
+    @sql_task(QUERY, dialect="bigquery")
+    def named(flights: FLIGHTS, m: int) -> Outputs:  # what the message says to write
+        raise NotImplementedError
+
+    assert list(named.interface.outputs.variables) == ["results"]
 
 
 def test_an_unknown_dialect_gets_the_nearest() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -29,8 +29,17 @@ from fledge_sql.schemas import (
     declare_output,
 )
 from fledge_sql.scripts import NO_ACCESS, Access, access_of, check_script
-from fledge_sql.text import BoundText, Placeholder, bind, error_at, excerpt, line_column, placeholder_names, scan
-from fledge_sql.text import unknown_placeholder as unknown
+from fledge_sql.text import (
+    BoundText,
+    Placeholder,
+    bind,
+    error_at,
+    excerpt,
+    line_column,
+    placeholder_names,
+    scan,
+    unknown_placeholder,
+)
 
 __all__ = ["CheckedQuery", "check_query", "query_error"]
 
@@ -88,6 +97,7 @@ def check_query(
     guard: bool = True,
     attach: object = (),
     writes: Iterable[str] = (),
+    by_signature: bool = False,
 ) -> CheckedQuery:
     """Check a query against its declared inputs and outputs.
 
@@ -97,6 +107,7 @@ def check_query(
         outputs: Name to type; None: the result is not compared.
         guard: False: run what the guards would refuse, and what only DuckDB can parse.
         attach, writes: As of DuckDB: databases to reach, and what a script may write.
+        by_signature: Inputs and outputs are those of a function; errors say how to change them there.
 
     Raises:
         SQLDefinitionError: With the place of the first fault. ReadOnlyError, a child, when a guard refuses.
@@ -108,7 +119,6 @@ def check_query(
     parameters = {one.name: one for one in declared if isinstance(one, ParameterInput)}
     names = {one.name: one for one in declared if isinstance(one, NameInput)}
     tables = {one.name: one for one in declared if isinstance(one, TableInput)}
-    _check_placeholders(query, placeholders, parameters, names, tables)
     draft = CheckedQuery(
         query,
         placeholders,
@@ -120,10 +130,12 @@ def check_query(
         None,
         access,
     )
+    _check_placeholders(draft, by_signature=by_signature)
     _check_used(draft)
     with open_cursor() as cursor:
         checked = [
-            _checked_text(cursor, draft, draft.bind(chosen), guard=guard) for chosen in _combinations(names.values())
+            _checked_text(cursor, draft, draft.bind(chosen), guard=guard, by_signature=by_signature)
+            for chosen in _combinations(names.values())
         ]
     if guard and not access.writes:
         _check_tables_used(draft, {use.name.lower() for one in checked for use in one.uses})
@@ -144,7 +156,9 @@ def query_error(bound: BoundText, exc: EngineError, known: Iterable[str] = ()) -
     )
 
 
-def _checked_text(cursor: Cursor, query: CheckedQuery, bound: BoundText, *, guard: bool) -> CheckedQuery:
+def _checked_text(
+    cursor: Cursor, query: CheckedQuery, bound: BoundText, *, guard: bool, by_signature: bool
+) -> CheckedQuery:
     """The query with what one choice of names shows: the tables it uses and the columns of its result."""
     if not bound.author.strip():
         raise SQLDefinitionError("the query is empty", line=1, column=1)
@@ -156,7 +170,7 @@ def _checked_text(cursor: Cursor, query: CheckedQuery, bound: BoundText, *, guar
         except EngineError as exc:
             raise syntax_error(bound, exc) from exc
         return query
-    uses = tuple(check_read_only(cursor, bound, query.tables, query.access.databases))
+    uses = tuple(check_read_only(cursor, bound, query.tables, query.access.databases, by_signature=by_signature))
     wanted = {use.name.lower() for use in uses}
     tables = [table for table in query.tables.values() if table.name.lower() in wanted]
     if any(table.columns is None for table in tables) or any(use.qualifier for use in uses):
@@ -172,20 +186,15 @@ def _checked_text(cursor: Cursor, query: CheckedQuery, bound: BoundText, *, guar
     return replace(query, uses=uses, columns=columns)
 
 
-def _check_placeholders(
-    text: str,
-    placeholders: Sequence[Placeholder],
-    parameters: Mapping[str, ParameterInput],
-    names: Mapping[str, NameInput],
-    tables: Mapping[str, TableInput],
-) -> None:
-    for placeholder in placeholders:
+def _check_placeholders(query: CheckedQuery, *, by_signature: bool) -> None:
+    text, parameters, names, tables = query.text, query.parameters, query.names, query.tables
+    for placeholder in query.placeholders:
         for name in placeholder.names:
             if name in tables:
                 hint = f"A table is read by its name: FROM {name}."
                 raise error_at(text, placeholder.at, f"input {name!r} is a table, not a value", hint)
             if name not in parameters and name not in names:
-                raise unknown(text, placeholder, name, [*parameters, *names])
+                raise unknown_placeholder(text, placeholder, name, [*parameters, *names], by_signature=by_signature)
             if placeholder.literal and (name in names or parameters[name].sql_type.endswith(("]", ")", "BLOB"))):
                 if name in parameters and parameters[name].sql_type.startswith("DECIMAL"):
                     continue

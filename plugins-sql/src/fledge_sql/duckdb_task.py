@@ -110,6 +110,7 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
     _config: DuckDB
     _checked: checking.CheckedQuery
     _runner: running.Runner
+    _is_by_signature = False
 
     @property
     def query(self) -> str:
@@ -168,13 +169,15 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
                 guard=config.guard,
                 attach=config.attach,
                 writes=tuple(config.writes),
+                by_signature=self._is_by_signature,
             )
         except SQLDefinitionError as exc:
             where = f" ({self._config.query})" if isinstance(self._config.query, Path) else ""
             add_note(exc, f"in the query of task {self.name}{where}")
             raise
         if not interface.outputs and not self._checked.access.writes:
-            raise SQLDefinitionError(f"task {self.name}: a query needs an output: outputs=kwtypes(result=pa.Table)")
+            way_out = "-> pa.Table" if self._is_by_signature else "outputs=kwtypes(result=pa.Table)"
+            raise SQLDefinitionError(f"task {self.name}: a query needs an output: {way_out}")
         self._runner = running.Runner(self.name, self._checked, self._settings)
         _named[self.name] = self
         self._set_cache_version()
@@ -184,9 +187,12 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
     def _check_hosted(self, interface: Interface) -> None:
         """What the engine's connector cannot do is refused here, not on the cluster."""
         if list(interface.outputs) != [RESULT] or self._checked.outputs[0].kind == "scalar":
+            way_out = f"outputs=kwtypes({RESULT}=pa.Table)"
+            if self._is_by_signature:
+                way_out = f'-> NamedTuple("Outputs", [("{RESULT}", pa.Table)])'
             raise SQLDefinitionError(
                 f"task {self.name}: on {self._config.dialect_name} the one output is a table called {RESULT!r}. "
-                f"Write outputs=kwtypes({RESULT}=pa.Table)"
+                f"Write {way_out}"
             )
         transpiling.transpile(self, self._config.dialect_name)
 
@@ -243,6 +249,8 @@ class DuckDBTask(_QueryTask):
 
 class SQLFunctionTask(_QueryTask, PythonFunctionTask[DuckDB]):
     """A query as a task, its inputs and outputs taken from a function's signature; the function is never called."""
+
+    _is_by_signature = True
 
     def __init__(
         self, task_config: DuckDB, task_function: Callable[..., Value], **kwargs: Any

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from fledge.errors import nearest
 from fledge_sql.engine import Cursor, EngineError
 from fledge_sql.errors import ReadOnlyError, SQLDefinitionError
-from fledge_sql.text import BoundText, excerpt, line_column
+from fledge_sql.text import BoundText, excerpt, line_column, way_in
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
@@ -63,9 +63,16 @@ class TableUse:
 
 
 def check_read_only(
-    cursor: Cursor, bound: BoundText, tables: Collection[str], databases: Collection[str] = ()
+    cursor: Cursor,
+    bound: BoundText,
+    tables: Collection[str],
+    databases: Collection[str] = (),
+    *,
+    by_signature: bool = False,
 ) -> list[TableUse]:
     """Refuse everything but one query over `tables` and the attached `databases`; returns the tables it reads.
+
+    `by_signature`: the tables are the parameters of a function, and so is the way out.
 
     Raises:
         ReadOnlyError: The query is no query, reads what is not declared, or has effects.
@@ -87,7 +94,7 @@ def check_read_only(
     _check_sqlglot(bound, parse_tree(bound))
     uses = tables_read(bound.sql, root)
     for use in uses:
-        _check_table(bound, use, tables, databases)
+        _check_table(bound, use, tables, databases, by_signature=by_signature)
     return uses
 
 
@@ -215,7 +222,9 @@ def _table_function_hint(name: str) -> str:
     return f"Allowed table functions: {', '.join(sorted(TABLE_FUNCTIONS))}. {_READING}"
 
 
-def _check_table(bound: BoundText, use: TableUse, tables: Collection[str], databases: Collection[str]) -> None:
+def _check_table(
+    bound: BoundText, use: TableUse, tables: Collection[str], databases: Collection[str], *, by_signature: bool
+) -> None:
     known = {name.lower() for name in tables}
     if use.qualifier:
         if use.qualifier[0].lower() in {name.lower() for name in databases}:
@@ -224,14 +233,8 @@ def _check_table(bound: BoundText, use: TableUse, tables: Collection[str], datab
         raise refusal(bound, use.position, f"table {full!r} is not a declared input")
     if use.name.lower() not in known:
         declared = f"declared tables: {', '.join(sorted(tables))}" if tables else "the task declares no table"
-        line, column = _place(bound, use.position)
-        raise ReadOnlyError(
-            f"table {use.name!r} is not a declared input{nearest(use.name, tables)} ({declared})",
-            line=line,
-            column=column,
-            hint=f"Declare it: inputs=kwtypes({use.name}=pa.Table).",
-            excerpt=excerpt(bound.author, bound.author_position(use.position)),
-        )
+        message = f"table {use.name!r} is not a declared input{nearest(use.name, tables)} ({declared})"
+        raise refusal(bound, use.position, message, way_in(use.name, "pa.Table", by_signature=by_signature) + ".")
 
 
 def _check_sqlglot(bound: BoundText, tree: Expr) -> None:

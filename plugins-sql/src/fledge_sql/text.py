@@ -14,7 +14,19 @@ from dataclasses import dataclass
 from fledge.errors import nearest
 from fledge_sql.errors import SQLDefinitionError
 
-__all__ = ["BoundText", "Placeholder", "bind", "excerpt", "line_column", "placeholder_names", "scan", "without_end"]
+__all__ = [
+    "BoundText",
+    "Placeholder",
+    "bind",
+    "error_at",
+    "excerpt",
+    "line_column",
+    "placeholder_names",
+    "scan",
+    "unknown_placeholder",
+    "way_in",
+    "without_end",
+]
 
 _NAME = r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*"
 _WORD = (
@@ -179,12 +191,22 @@ def bind(text: str, placeholders: Iterable[Placeholder], render: Callable[[Place
     return BoundText(text, "".join((*pieces, text[done:])), tuple(moves))
 
 
-def unknown_placeholder(text: str, placeholder: Placeholder, name: str, inputs: Iterable[str]) -> SQLDefinitionError:
+def unknown_placeholder(
+    text: str, placeholder: Placeholder, name: str, inputs: Iterable[str], *, by_signature: bool
+) -> SQLDefinitionError:
     """The error for a placeholder without input."""
     known = list(inputs)
     declared = f"declared inputs: {', '.join(known)}" if known else "the task declares no inputs"
     message = f"placeholder {name!r} has no input{nearest(name, known)} ({declared})"
-    return error_at(text, placeholder.at, message, f"Declare it: inputs=kwtypes({name}=...), or correct the name.")
+    hint = f"{way_in(name, '...', by_signature=by_signature)}, or correct the name."
+    return error_at(text, placeholder.at, message, hint)
+
+
+def way_in(name: str, kind: str, *, by_signature: bool) -> str:
+    """How the author of a task declares an input that is missing."""
+    if by_signature:
+        return f"Add a parameter to the function: {name}: {kind}"
+    return f"Declare it: inputs=kwtypes({name}={kind})"
 
 
 def error_at(text: str, position: int, message: str, hint: str = "") -> SQLDefinitionError:
