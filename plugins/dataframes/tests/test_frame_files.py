@@ -165,6 +165,11 @@ def test_csv_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
     assert _read(_literal(tmp_path, "csv"), annotation).to_pydict() == {"b": ["x", "y"]}
     stream = _read(_literal(tmp_path, "csv"), Annotated[pa.RecordBatchReader, kwtypes(b=str)])
     assert stream.read_all().to_pydict() == {"b": ["x", "y"]}
+    (tmp_path / "2.csv").write_text("a,b\n0.5,y\n")
+    assert _read(_literal(tmp_path, "csv"), pa.Table).to_pydict() == {"a": [1.0, 0.5], "b": ["x", "y"]}
+    (tmp_path / "2.csv").write_text("a,b\nz,y\n")
+    with pytest.raises(StorageError, match=r"cannot be read as csv: .*Unable to merge"):
+        _read(_literal(tmp_path, "csv"), pa.Table)
     (tmp_path / "3.csv").write_text("a,a\n1,2\n")
     with pytest.raises(ColumnError, match=r"columns\.a: expected one column of this name"):
         _read(_literal(tmp_path / "3.csv", "csv"), pa.Table)
@@ -335,6 +340,17 @@ def test_what_the_writer_declared_of_a_struct_is_what_others_get() -> None:
         assert _read(literal, pa.Table, storage)["plane"].to_pylist() == [{"seats": 2}, None, {"seats": None}]
         literal = _write(PLANES, Annotated[pa.Table, declared], storage)
         assert _read(literal, pa.Table, storage).column_names == ["plane.year"]  # one name, one column
+
+
+def test_a_file_that_lacks_a_field_of_the_first_is_named(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"s": [{"a": 1, "b": 2}], "t": [1]}), tmp_path / "0.parquet")
+    pq.write_table(pa.table({"s": [{"a": 3}], "t": [2]}), tmp_path / "1.parquet")
+    assert _read(_literal(tmp_path), Annotated[pa.Table, {"s": {"a": int}}])["s"].to_pylist() == [{"a": 1}, {"a": 3}]
+    with pytest.raises(StorageError, match=r"cannot be read as parquet: one of its files lacks a field: .*b"):
+        _read(_literal(tmp_path), Annotated[pa.Table, {"s": {"b": int}}])
+    pq.write_table(pa.table({"t": [2]}), tmp_path / "1.parquet")
+    read = _read(_literal(tmp_path), Annotated[pa.Table, {"s": {"a": int}, "t": int}])
+    assert read.to_pydict() == {"s": [{"a": 1}, None], "t": [1, 2]}
 
 
 class _Counting:

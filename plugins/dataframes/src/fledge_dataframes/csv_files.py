@@ -64,7 +64,9 @@ class CsvFolder:
 
     def read(self, types: Mapping[str, pa.DataType]) -> pa.Table:
         """All columns, those in `types` as these; ColumnMismatch for text that is none of its type."""
-        return pa.concat_tables([self._opened(csv.read_csv, file, types) for file in self._files])
+        tables = [self._opened(csv.read_csv, file, types) for file in self._files]
+        with self._named():
+            return pa.concat_tables(tables, promote_options="permissive")  # integers here, decimals there
 
     def stream(self, types: Mapping[str, pa.DataType]) -> pa.RecordBatchReader:
         """The same, block by block; the first block decides how a column without a type is read."""

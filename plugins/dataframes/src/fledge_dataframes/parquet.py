@@ -85,11 +85,7 @@ class ParquetFolder:
             folders = ds.get_partition_keys(part.partition_expression)
             with pq.ParquetFile(part.path, filesystem=part.filesystem, metadata=part.metadata) as file:
                 for batch in file.iter_batches(columns=paths):
-                    table = pa.Table.from_batches([batch])
-                    for field in wanted:
-                        if field.name not in table.column_names:  # a folder's, or one that this file has not
-                            value = pa.scalar(folders.get(field.name), field.type)
-                            table = table.append_column(field, pa.repeat(value, table.num_rows))
+                    table = _completed(pa.Table.from_batches([batch]), wanted, folders, file.schema_arrow)
                     yield from _cast(choose(table, wanted), wanted).to_batches()
 
     def _written_schema(self, path: str, types: Mapping[str, pa.DataType]) -> pa.Schema:
@@ -133,8 +129,22 @@ class ParquetFolder:
             raise
         except FileNotFoundError as exc:
             raise StorageError(self.uri, "does not exist: it has vanished or was never written") from exc
+        except KeyError as exc:
+            raise StorageError(self.uri, f"cannot be read as parquet: one of its files lacks a field: {exc}") from exc
         except (OSError, pa.ArrowException) as exc:
             raise StorageError(self.uri, f"cannot be read as parquet: {exc}") from exc
+
+
+def _completed(table: pa.Table, wanted: pa.Schema, folders: Mapping[str, object], found: pa.Schema) -> pa.Table:
+    """With the columns that are names of folders, and those that this file, of the schema `found`, has not as nulls."""
+    for field in wanted:
+        if field.name in table.column_names:
+            continue
+        if field.name in found.names:  # none of its wanted fields is there
+            raise KeyError(f"{field.name}: {field.type}")
+        value = pa.scalar(folders.get(field.name), field.type)
+        table = table.append_column(field, pa.repeat(value, table.num_rows))
+    return table
 
 
 def _folders(files: Sequence[str], path: str) -> list[str]:

@@ -28,7 +28,7 @@ def pruned_schema(tree: Tree, found: pa.Schema) -> pa.Schema:
 def _pruned_type(tree: Tree | None, found: pa.DataType) -> pa.DataType:
     if tree is None or not pa.types.is_struct(found):
         return found
-    fields = [found.field(found.get_field_index(name)) for name in tree]
+    fields = [found.field(name) for name in tree]
     return pa.struct([field.with_type(_pruned_type(tree[field.name], field.type)) for field in fields])
 
 
@@ -69,15 +69,15 @@ def leaves(wanted: pa.Schema, found: pa.Schema) -> list[str]:
 def _leaves(path: str, wanted: pa.DataType, found: pa.DataType) -> list[str]:
     if wanted == found or not pa.types.is_struct(wanted):
         return [path]
-    inner = [
-        _leaves(f"{path}.{field.name}", field.type, found.field(found.get_field_index(field.name)).type)
-        for field in wanted
-    ]
+    inner = [_leaves(f"{path}.{field.name}", field.type, found.field(field.name).type) for field in wanted]
     return [leaf for paths in inner for leaf in paths]
 
 
 def choose(table: pa.Table, wanted: pa.Schema) -> pa.Table:
-    """The wanted columns and fields, by their names in the wanted order; the types of what stays stay as they are."""
+    """The wanted columns and fields, by their names in the wanted order; the types of what stays stay as they are.
+
+    KeyError for one that is not there.
+    """
     if wanted.names == table.column_names and not is_pruned(wanted, table.schema):
         return table
     columns = [_chosen(table.column(field.name), field.type) for field in wanted]
@@ -93,9 +93,6 @@ def _chosen(column: Column, wanted: pa.DataType) -> Column:
     if isinstance(column, pa.ChunkedArray):
         kind = _chosen(pa.array([], column.type), wanted).type
         return pa.chunked_array([_chosen(chunk, wanted) for chunk in column.chunks], kind)
-    parts = [_chosen(column.field(column.type.get_field_index(field.name)), field.type) for field in wanted]
-    fields = [
-        column.type.field(column.type.get_field_index(field.name)).with_type(part.type)
-        for field, part in zip(wanted, parts, strict=True)
-    ]
+    parts = [_chosen(column.field(field.name), field.type) for field in wanted]
+    fields = [column.type.field(field.name).with_type(part.type) for field, part in zip(wanted, parts, strict=True)]
     return pa.StructArray.from_arrays(parts, fields=fields, mask=column.is_null() if column.null_count else None)
