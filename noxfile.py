@@ -9,6 +9,7 @@ editable form; it and its siblings are made again when what they were made from 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nox
 
@@ -132,6 +134,33 @@ def build(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def minimums(session: nox.Session) -> None:
+    """Run each package's tests with the lowest versions that it allows of what it depends on; then `resolution`.
+
+    On the lowest Python that is on this machine; without torch. Arguments: folders of packages.
+    """
+    interpreter = find_interpreter(PYTHONS[0]) or sys.executable
+    with all_of(session, "minimums") as check:
+        for package in session.posargs or PACKAGES:
+            check(partial(test_lowest, session, package, interpreter), package)
+    if not session.posargs:
+        session.notify("resolution")
+
+
+@nox.session
+def resolution(session: nox.Session) -> None:
+    """Check that the core installs beside what users have: it holds none of these back, and takes any protobuf."""
+    session.install("pip>=25")  # older ones download what they only ask about
+    for neighbour in ("tensorflow", "streamlit", "grpcio", "protobuf"):
+        alone, beside = (resolved(session, *wanted)[neighbour] for wanted in ([neighbour], [neighbour, "./core"]))
+        session.log(f"core with {neighbour} {beside}")
+        if alone != beside:
+            session.error(f"with the core {neighbour} {beside} is installed, without it {alone}")
+    lowest = lower_bound(flyteidls_protobuf(session))
+    session.log(f"core with protobuf {resolved(session, './core', f'protobuf=={lowest}')['protobuf']}")
+
+
+@nox.session(python=False)
 def parity(session: nox.Session) -> None:
     """Compare with the newest flytekit, both SDKs in one process."""
     if not any((ROOT / "tests/parity").glob("test_*.py")):
@@ -146,7 +175,7 @@ def parity(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def fuzz(session: nox.Session) -> None:
-    """Run every property of the core for long: 20,000 examples each."""
+    """Run every property of the core for long: 20,000 examples each, and a million hostile messages."""
     python = shared_environment(session)
     where = session.posargs or ["core/tests"]
     run_in(session, python, "-m", "pytest", "-m", "hypothesis", "--hypothesis-profile=fuzz", *where)
@@ -198,6 +227,26 @@ def environment(
     wanted = [*editable(packages), *(requirement for tool in tools for requirement in group(tool))]
     sources = [ROOT / "core/src/fledge/_version.py", *(ROOT / package / "pyproject.toml" for package in packages)]
     return made(session, name, interpreter, [first or [], wanted], sources)
+
+
+def test_lowest(session: nox.Session, package: str, interpreter: str) -> None:
+    """One package's tests, in an environment made for it."""
+    run_in(session, lowest_environment(session, package, interpreter), "-m", "pytest", f"{package}/tests")
+
+
+def lowest_environment(session: nox.Session, package: str, interpreter: str) -> Path:
+    """Make `.nox/minimum-<name>`: one package with its extras, each direct dependency at its lower bound."""
+    project = PROJECTS[package]
+    extras = [
+        line for name, lines in project.get("optional-dependencies", {}).items() if name != "torch" for line in lines
+    ]
+    siblings = {one["name"] for one in PROJECTS.values()}
+    direct = [line for line in [*project["dependencies"], *extras] if line not in siblings]
+    pins = [f"{re.split('[<>=]', line)[0]}=={lower_bound(line)}" for line in direct]
+    packages = [folder for folder in PACKAGES if PROJECTS[folder]["name"] in ours_for(project["name"])]
+    wanted = [*editable(tuple(packages)), *pins, *group("test"), *group("plugins")]
+    sources = [ROOT / "core/src/fledge/_version.py", *(ROOT / folder / "pyproject.toml" for folder in packages)]
+    return made(session, f"minimum-{project['name']}", interpreter, [wanted], sources)
 
 
 def plain_environment(session: nox.Session, name: str, requirements: list[str]) -> Path:
@@ -273,6 +322,33 @@ def bin_folder(place: Path) -> Path:
 def editable(packages: tuple[str, ...]) -> list[str]:
     """Arguments for pip that install our packages from their folders."""
     return [argument for package in packages for argument in ("-e", f"./{package}")]
+
+
+def lower_bound(requirement: str) -> str:
+    """The version after `>=`; every dependency of ours names one."""
+    found = re.search(r">=\s*([\w.]+)", requirement)
+    assert found is not None, f"{requirement} has no lower bound"
+    return found[1]
+
+
+def resolved(session: nox.Session, *requirements: str) -> dict[str, str]:
+    """What pip would install for these in an empty environment: name -> version."""
+    return {one["name"].lower(): one["version"] for one in told_by_pip(session, *requirements)}
+
+
+def flyteidls_protobuf(session: nox.Session) -> str:
+    """What the newest flyteidl says of protobuf."""
+    (flyteidl,) = (one for one in told_by_pip(session, "flyteidl") if one["name"] == "flyteidl")
+    (wanted,) = (line for line in flyteidl["requires_dist"] if line.startswith("protobuf"))
+    return str(wanted)
+
+
+def told_by_pip(session: nox.Session, *requirements: str) -> list[dict[str, Any]]:  # Any: JSON
+    """The metadata of all that pip would install."""
+    report = Path(session.create_tmp()) / "report.json"
+    options = ("--dry-run", "--ignore-installed", "--quiet", "--report", str(report))
+    session.run("python", "-m", "pip", "install", *options, *requirements)
+    return [one["metadata"] for one in json.loads(report.read_text(encoding="utf-8"))["install"]]
 
 
 def group(name: str) -> list[str]:
