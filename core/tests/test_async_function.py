@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 
 import pytest
 
+from core.tests.support import fresh_process
 from fledge import current_context, task, workflow
 from fledge.errors import CallError, TaskTimeoutError
 
@@ -140,6 +142,44 @@ def test_cancelling_the_awaiting_code_ends_the_body_first(retries: int) -> None:
 
     asyncio.run(main())
     assert events == ["body", "cleaned up", "caller"]
+
+
+PROGRAM = """
+import asyncio, signal, threading
+from fledge import task
+from fledge.function import PythonFunctionTask
+
+async def waits() -> None:
+    try:
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        await asyncio.Event().wait()
+    finally:
+        print("the body has ended")
+
+@task
+def calls() -> None:
+    PythonFunctionTask(None, waits)()
+
+async def main() -> None:
+    try:
+        calls()
+    finally:
+        print(sum(thread.name.startswith("fledge") for thread in threading.enumerate()), "threads are left")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+loop = asyncio.new_event_loop()  # asyncio.run would keep the first interrupt to itself
+try:
+    loop.run_until_complete(main())
+finally:
+    loop.close()
+"""
+
+
+def test_an_interrupt_ends_a_coroutine_that_a_blocked_loop_waits_for(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    done = fresh_process(str(tmp_path / "program.py"), cwd=tmp_path)
+    assert done.stdout == "the body has ended\n0 threads are left\n"
+    assert done.stderr.rstrip().endswith("KeyboardInterrupt")
 
 
 def test_threads_and_coroutines_keep_their_contexts_apart() -> None:

@@ -9,6 +9,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from fledge.base_task import T
+from fledge.cancellation import Cancellation
 from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContext, FlyteContextManager
 from fledge.decks import Deck, DeckField, dependencies_deck
@@ -145,29 +146,47 @@ def _refuse_duplicate(name: str, function: Callable[..., Value]) -> None:
 
 
 def _finish(coroutine: Coroutine[Any, Any, Value]) -> Value:  # Any: a coroutine's send type is of no interest
-    """Run a coroutine to its end, also when this thread already runs an event loop: then in a thread of its own."""
+    """Run a coroutine to its end, also when this thread already runs an event loop: then in a thread of its own.
+
+    An interrupt of this thread cancels the coroutine, and the thread ends with it.
+    """
     import asyncio  # noqa: PLC0415 - only coroutines need it, and it costs more than the rest of this file
+    from concurrent.futures import Future  # noqa: PLC0415 - as asyncio
 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(coroutine)
     context = contextvars.copy_context()
-    outcome: list[Value] = []
-    errors: list[BaseException] = []
+    scope = Cancellation(parent=FlyteContextManager.current_context().cancellation)
+    outcome: Future[Value] = Future()
+
+    async def body() -> Value:
+        loop, running = asyncio.get_running_loop(), asyncio.ensure_future(coroutine)
+
+        def stop() -> None:
+            loop.call_soon_threadsafe(running.cancel)
+
+        forget = scope.on_cancel(stop)
+        try:
+            return await running
+        finally:
+            forget()
 
     def run() -> None:
         try:
-            outcome.append(context.run(asyncio.run, coroutine))
+            outcome.set_result(context.run(asyncio.run, body()))
         except BaseException as exc:  # noqa: BLE001 - handed to the calling thread
-            errors.append(exc)
+            outcome.set_exception(exc)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return outcome[0]
+    thread = threading.Thread(target=run, name="fledge-coroutine", daemon=True)
+    try:
+        thread.start()
+        return outcome.result()
+    finally:
+        scope.cancel()
+        if thread.ident is not None:
+            thread.join()
 
 
 def _source_html(function: Callable[..., Value]) -> str:
