@@ -18,7 +18,6 @@ from fledge import entrypoint, idl
 
 HERE = Path(__file__).parent
 RESOLVER = "fledge.resolver.default_task_resolver"
-IS_LONG = settings.get_current_profile_name() == "fuzz"
 
 
 def cases(count: int) -> settings:
@@ -26,9 +25,10 @@ def cases(count: int) -> settings:
 
     Together the hostile tests of types and entrypoint make 10,000, and in that session a million.
     """
+    is_long = settings.get_current_profile_name() == "fuzz"  # now, as conftest.py is read before the option
     return settings(
-        max_examples=count * (100 if IS_LONG else 1),
-        derandomize=not IS_LONG,
+        max_examples=count * (100 if is_long else 1),
+        derandomize=not is_long,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
