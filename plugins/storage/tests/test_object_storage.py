@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -282,7 +283,7 @@ def test_an_upload_whose_connection_ends_is_tried_again(door: Door, tmp_path: Pa
 def test_an_upload_that_fails_in_its_second_part_leaves_nothing(
     fault: str, reason: str, door: Door, tmp_path: Path
 ) -> None:
-    """Neither an object nor, in the store, parts of one, which would cost money."""
+    """Neither an object nor, from obstore 0.12 on, parts of one, which would cost money."""
     storage = ObjectStorage(SOON)
     (tmp_path / "file").write_bytes(bytes(3 * PART_BYTES))
     door.fault = lambda method, path: fault if method == "PUT" and "partNumber=2" in path else None
@@ -291,7 +292,9 @@ def test_an_upload_that_fails_in_its_second_part_leaves_nothing(
         storage.put(str(tmp_path / "file"), f"{ROOT}/file")
     assert told[-1].state == "failed"
     assert storage.list(ROOT) == []
-    assert [one.split()[0] for one in door.asked if "uploadId" in one and "partNumber" not in one] == ["DELETE"]
+    taken_back = [one.split()[0] for one in door.asked if "uploadId" in one and "partNumber" not in one]
+    is_old = tuple(map(int, obstore.__version__.split(".")[:2])) < (0, 12)
+    assert taken_back == ([] if is_old else ["DELETE"])
 
 
 def test_a_slow_answer_arrives_whole(door: Door, tmp_path: Path) -> None:
