@@ -44,6 +44,7 @@ def floor() -> Callable[[], object]:
         container.image = "image:tag"
         container.args.extend(arguments)
         container.resources.SetInParent()
+        container.env.add(key="FLEDGE_SERIALIZED_WITH", value=__version__)
         return template.SerializeToString(deterministic=True)
 
     return work

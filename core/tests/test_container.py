@@ -17,6 +17,7 @@ from fledge import (
     Secret,
     SerializationSettings,
     TaskMetadata,
+    __version__,
     idl,
     task,
     task_template,
@@ -140,7 +141,9 @@ def test_a_template_that_nothing_fills_in_is_refused(image: str) -> None:
 
 def test_the_tasks_environment_wins_over_the_settings() -> None:
     env = task_template(asking(environment={"B": "task", "C": "task"}), SETTINGS).container.env
-    assert [(pair.key, pair.value) for pair in env] == [("A", "settings"), ("B", "task"), ("C", "task")]
+    *given, version = [(pair.key, pair.value) for pair in env]
+    assert given == [("A", "settings"), ("B", "task"), ("C", "task")]
+    assert version == ("FLEDGE_SERIALIZED_WITH", __version__)
 
 
 ALL = Resources(cpu="2", mem="1Gi", gpu=1, ephemeral_storage="10Gi")
@@ -299,7 +302,7 @@ def test_the_primary_container_keeps_what_is_its_own() -> None:
     assert spec["nodeSelector"] == {"zone": "a"}
     assert side == {"name": "side", "image": "example.org/train:v2"}
     assert (main["image"], main["tty"]) == ("example.org/own:v1", True)
-    assert [one["name"] for one in main["env"]] == ["A", "B", "OWN"]
+    assert [one["name"] for one in main["env"]] == ["A", "B", "FLEDGE_SERIALIZED_WITH", "OWN"]
     assert main["resources"] == {"requests": {"cpu": "1"}, "limits": {"memory": "2Gi"}}
     assert message.config["primary_container_name"] == "main"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.tests.support import Container, Done, literal_map
-from fledge import idl
+from fledge import __version__, idl
 from fledge.entrypoint import error_document
 from fledge.errors import FledgeError, StorageError
 
@@ -455,3 +455,22 @@ def test_a_scheme_without_its_plugin_names_the_package(container: Container, mon
     arguments[arguments.index("--output-prefix") + 1] = "s3://bucket/out"
     with pytest.raises(StorageError, match="pip install fledge-storage"):
         entrypoint.run(entrypoint._parse(arguments)[0])
+
+
+# -- versions ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_version_that_differs_from_the_one_that_serialized_is_named(
+    container: Container, caplog: pytest.LogCaptureFixture
+) -> None:
+    mismatch = f"the task was serialized with fledge 0.0.1 and runs with fledge {__version__}"
+    done = container.here("add", {"a": 1}, env={"FLEDGE_SERIALIZED_WITH": "0.0.1"})
+    assert done.names == ["outputs.pb"]
+    assert mismatch in caplog.text
+    failed = container.here("foreign", {"a": 1}, env={"FLEDGE_SERIALIZED_WITH": "0.0.1"})
+    assert mismatch in failed.error.message
+
+
+def test_the_same_version_is_not_mentioned(container: Container, caplog: pytest.LogCaptureFixture) -> None:
+    failed = container.here("foreign", {"a": 1}, env={"FLEDGE_SERIALIZED_WITH": __version__})
+    assert "serialized with" not in failed.error.message + caplog.text

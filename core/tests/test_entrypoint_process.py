@@ -220,20 +220,14 @@ def test_a_truncated_or_damaged_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     files = {"a.py": "".join(map(chr, range(33, 126))) * 50, "b.py": "x = 1\n" * 300}
     code = archive(tmp_path / "source", **{name.replace(".", "_"): text for name, text in files.items()})
-    whole, told = code.read_bytes(), 0
-    for end in range(0, len(whole), 5):
-        code.write_bytes(whole[:end])
-        try:
+    whole = code.read_bytes()
+    damaged = [whole[:end] for end in range(0, len(whole), 5)]
+    # Not the header of gzip: it holds a time and a name, which nobody needs.
+    damaged += [whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :] for at in range(30, len(whole), 7)]
+    for data in damaged:
+        code.write_bytes(data)
+        with pytest.raises(NonRecoverableError, match=r"code\.tar\.gz is not a whole tar archive of code"):
             _unpack(str(code), str(tmp_path / "code"))
-        except NonRecoverableError as exc:
-            assert "code.tar.gz is not a whole tar archive of code" in str(exc)  # noqa: PT017 - else all files are whole
-            told += 1
-        else:
-            assert all((tmp_path / "code" / name).read_text() == text for name, text in files.items())
-    assert told > len(whole) // 5 * 0.8
-    code.write_bytes(whole[:200] + bytes(byte ^ 0xFF for byte in whole[200:220]) + whole[220:])
-    with pytest.raises(NonRecoverableError):
-        _unpack(str(code), str(tmp_path / "code"))
 
 
 def test_fast_execute_passes_sigterm_on(tmp_path: Path) -> None:

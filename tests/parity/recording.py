@@ -25,7 +25,8 @@ __all__ = ["GOLDEN", "Golden", "Recording", "parse", "record", "record_calls"]
 
 GOLDEN = Path(__file__).with_name("golden.json")
 
-# The only three things that are not compared: who made it, where its resolver lives and what its commands are called.
+# The only three things that are not compared: who made it (also in a variable of the container), where its resolver
+# lives and what its commands are called.
 SPELLINGS = {
     "pyflyte-execute": "fledge-execute",
     "pyflyte-fast-execute": "fledge-fast-execute",
@@ -118,11 +119,13 @@ def _normalised(spec: admin_task.TaskSpec) -> admin_task.TaskSpec:
     assert template.metadata.runtime.version
     template.metadata.runtime.version = ""
     if template.HasField("container"):
+        _drop_version(template.container.env)
         args = [SPELLINGS.get(arg, arg) for arg in template.container.args]
         del template.container.args[:]
         template.container.args.extend(args)
     if template.HasField("k8s_pod"):
         for container in template.k8s_pod.pod_spec.fields["containers"].list_value.values:
+            _drop_version_of_pod(container.struct_value)
             for arg in (
                 container.struct_value.fields["args"].list_value.values
                 if "args" in container.struct_value.fields
@@ -130,6 +133,18 @@ def _normalised(spec: admin_task.TaskSpec) -> admin_task.TaskSpec:
             ):
                 arg.string_value = SPELLINGS.get(arg.string_value, arg.string_value)
     return copy
+
+
+def _drop_version(env: Any) -> None:  # Any: a repeated field or a list of a Struct
+    """The version once more, where a container can read it."""
+    kept = [one for one in env if (one.key if hasattr(one, "key") else one["name"]) != "FLEDGE_SERIALIZED_WITH"]
+    del env[:]
+    env.extend(kept)
+
+
+def _drop_version_of_pod(container: Any) -> None:  # Any: a Struct
+    if "env" in container:
+        _drop_version(container["env"])
 
 
 def _normalised_workflow(spec: admin_workflow.WorkflowSpec) -> admin_workflow.WorkflowSpec:
@@ -147,6 +162,7 @@ def _normalised_workflow(spec: admin_workflow.WorkflowSpec) -> admin_workflow.Wo
                 if (node.task_node.overrides.HasField("pod_template"))
                 else ()
             ):
+                _drop_version_of_pod(container.struct_value)
                 for arg in container.struct_value.fields["args"].list_value.values:
                     arg.string_value = SPELLINGS.get(arg.string_value, arg.string_value)
     return copy

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fledge import idl
+from fledge._version import __version__
 from fledge.base_task import PythonTask, T, TaskResolverMixin
 from fledge.errors import DefinitionError, SerializationError
 from fledge.lazy import lazy
@@ -145,6 +146,8 @@ class PythonAutoContainerTask(PythonTask[T]):
             add_resources(message.resources.limits, self._limits)
         for key, value in {**settings.env, **self._environment}.items():
             message.env.add(key=key, value=value)
+        # The template's metadata says it as well, but a container does not see that.
+        message.env.add(key="FLEDGE_SERIALIZED_WITH", value=__version__)
         return message
 
 

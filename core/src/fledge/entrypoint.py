@@ -18,14 +18,15 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fledge import idl
+from fledge._version import __version__
 from fledge.base_task import Task, TaskResolverMixin
 from fledge.cancellation import Cancellation
 from fledge.checkpoint import Checkpoint
 from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager, Scratch
 from fledge.decks import DECK_FILE, page
-from fledge.errors import FledgeError, NonRecoverableError, TaskLoadError, ignores_outputs, origin_of
+from fledge.errors import FledgeError, NonRecoverableError, TaskLoadError, add_note, ignores_outputs, origin_of
 from fledge.lazy import lazy
-from fledge.local_config import start_logging
+from fledge.local_config import LocalConfig, start_logging
 from fledge.offload import load_offloaded, offload
 from fledge.resolver import load_object
 from fledge.signals import Interruptions
@@ -123,6 +124,8 @@ def run(invocation: Invocation) -> bool:
         StorageError: Not even the error file could be written.
     """
     base = FlyteContextManager.current_context()
+    if (mismatch := _version_mismatch()) is not None:
+        _log.warning("%s", mismatch)
     scratch = Scratch()
     params = ExecutionParameters(
         scratch,
@@ -142,6 +145,16 @@ def run(invocation: Invocation) -> bool:
             return _run_and_report(ctx, invocation, signals)
     finally:
         scratch.remove()
+
+
+def _version_mismatch() -> str | None:
+    serialized_with = LocalConfig.from_env().serialized_with
+    if serialized_with in (None, __version__):
+        return None
+    return (
+        f"the task was serialized with fledge {serialized_with} and runs with fledge {__version__}: "
+        "give the image the version that it was serialized with"
+    )
 
 
 def _checkpoint(invocation: Invocation, base: FlyteContext, scratch: Scratch) -> Checkpoint | None:
@@ -180,6 +193,8 @@ def _run_and_report(ctx: FlyteContext, invocation: Invocation, signals: Interrup
         else:
             return False
     assert error is not None
+    if (mismatch := _version_mismatch()) is not None:
+        add_note(error, mismatch)
     sys.stderr.write(tracebacks.format_error(error))
     name = f"error-{os.urandom(16).hex()}.pb" if _has_many_workers(os.environ) else ERROR_FILE
     _write(ctx, invocation.output_prefix, {name: idl.deterministic_bytes(error_document(error, os.environ))})
@@ -385,6 +400,8 @@ def _unpack(uri: str, folder: str) -> None:
                 # the "data" filter refuses members that would land outside; older patch releases of 3.10 lack it
                 options: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Any: as extractall takes
                 archive.extractall(folder, **options)  # noqa: S202 - filtered above
+                while archive.fileobj is not None and archive.fileobj.read(1 << 16):
+                    pass  # the checksum stands at the end
         except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as exc:
             raise NonRecoverableError(f"{uri} is not a whole tar archive of code: {exc}") from exc
 

@@ -19,6 +19,7 @@ class LocalConfig:
     disabled_plugins: frozenset[str] = frozenset()
     trace_hooks: bool = False
     log_level: str | None = None
+    serialized_with: str | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> LocalConfig:
@@ -37,13 +38,14 @@ class LocalConfig:
             ),
             trace_hooks=_flag(env, "FLEDGE_TRACE_HOOKS", default=False),
             log_level=env.get("FLEDGE_LOG"),
+            serialized_with=env.get("FLEDGE_SERIALIZED_WITH"),
         )
 
 
 # Every variable that counts, by the names os.path.expanduser looks at as well.
 _NAMES = (
     *("FLEDGE_CACHE", "FLEDGE_CACHE_DIR", "FLEDGE_CACHE_OVERWRITE", "FLEDGE_DISABLE_PLUGINS", "FLEDGE_LOG"),
-    *("FLEDGE_TRACE_HOOKS", "PYTEST_CURRENT_TEST", "PYTEST_VERSION", "XDG_CACHE_HOME"),
+    *("FLEDGE_SERIALIZED_WITH", "FLEDGE_TRACE_HOOKS", "PYTEST_CURRENT_TEST", "PYTEST_VERSION", "XDG_CACHE_HOME"),
     *("HOME", "HOMEDRIVE", "HOMEPATH", "USERPROFILE"),
 )
 _last: tuple[list[object], LocalConfig] | None = None
