@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Any
 
 import pytest
@@ -156,3 +157,23 @@ def test_the_environment_is_read_at_the_time_of_asking(monkeypatch: pytest.Monke
     assert LocalConfig.from_env().trace_hooks
     monkeypatch.delenv("FLEDGE_TRACE_HOOKS")
     assert not LocalConfig.from_env().trace_hooks
+
+
+def test_a_change_of_any_variable_that_is_read_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: set[str] = set()
+
+    class Recording(dict[str, str]):
+        def get(self, name: str, default: Any = None) -> Any:  # Any: as dict's own
+            asked.add(name)
+            return super().get(name, default)
+
+        def __contains__(self, name: object) -> bool:
+            asked.add(str(name))
+            return super().__contains__(name)
+
+    LocalConfig.from_env(Recording())
+    for name in sorted({*asked, "HOME"}):
+        monkeypatch.setenv(name, "/elsewhere" if name in ("HOME", "XDG_CACHE_HOME") else "1")
+        assert LocalConfig.from_env() == LocalConfig.from_env(os.environ), name
+        monkeypatch.delenv(name)
+        assert LocalConfig.from_env() == LocalConfig.from_env(os.environ), name
