@@ -142,6 +142,43 @@ def test_overwrite_runs_and_stores(cache_dir: Path) -> None:
     assert ran == [1, 1]
 
 
+def test_data_of_a_replaced_result_go_when_nobody_can_be_reading_them(
+    cache_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAKE_FILE_IN", str(tmp_path))
+    options = {"FLEDGE_CACHE_DIR": str(cache_dir), "FLEDGE_CACHE": "1", "FLEDGE_CACHE_OVERWRITE": "1"}
+    context = FlyteContextManager.current_context().with_(config=LocalConfig.from_env(options))
+    make_file(text="hello")
+    (entry,) = cache_dir.rglob("*.pb")
+    (first,) = entry.with_suffix(".data").iterdir()
+    with FlyteContextManager.with_context(context):
+        make_file(text="hello")
+        (second,) = set(entry.with_suffix(".data").iterdir()) - {first}
+        day_before = entry.stat().st_mtime - 2 * 86_400
+        os.utime(first, (day_before, day_before))
+        make_file(text="hello")
+    (third,) = set(entry.with_suffix(".data").iterdir()) - {second}
+    assert third != first
+    assert third in Path(make_file(text="hello")).parents
+
+
+@pytest.mark.parametrize("name", ["plain.txt", "with space.txt", "50%.txt", "a%20b.txt", "q?#.txt"])
+def test_a_file_with_any_name_is_kept_and_found(
+    cache_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_text("hello")
+
+    @task(cache=True, cache_version="1")
+    def gives(uri: bool) -> FlyteFile:
+        ran.append("gives")
+        return FlyteFile(path.as_uri() if uri else str(path))
+
+    for uri in (True, False):
+        assert [Path(gives(uri=uri)).read_text() for _ in range(3)] == ["hello"] * 3
+    assert ran == ["gives"] * 2
+
+
 def test_an_exception_stores_nothing(cache_dir: Path) -> None:
     @task(cache=True, cache_version="1")
     def fails(a: int) -> int:

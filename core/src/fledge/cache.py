@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from fledge import idl
 from fledge.lazy import lazy, lazy_logger
-from fledge.storage import LIVE_SCHEME, StorageRouter, materialize, scheme_of
+from fledge.storage import LIVE_SCHEME, StorageRouter, leaves, materialize, path_of, scheme_of
 
 if TYPE_CHECKING:
     import shutil
@@ -34,6 +34,7 @@ __all__ = ["CacheKey", "ResultCache", "Uncacheable", "cache_key", "types_digest"
 
 _log = lazy_logger("fledge.cache")
 _BLOCK = 1 << 20
+_STAYS_S = 86_400  # data of an entry that was replaced: another process may have read the entry before
 
 
 class Uncacheable(Exception):  # noqa: N818 - a signal with a reason, not an error: the task runs without the cache
@@ -189,7 +190,7 @@ class ResultCache:
         except OSError as exc:
             _log.warning("the cache cannot be read: %s", exc)
             return None
-        return outputs if all(map(os.path.exists, _local_uris(outputs))) else None
+        return outputs if all(map(os.path.exists, _local_paths(outputs))) else None
 
     def write(self, key: CacheKey, outputs: literals.LiteralMap, storage: StorageRouter) -> None:
         """Store outputs; live values are written out and local files copied, so that they last. Never raises."""
@@ -208,6 +209,8 @@ class ResultCache:
                 partial.unlink(missing_ok=True)
             except OSError:
                 _log.debug("no partial file was left at %s", partial)
+        else:
+            _remove_replaced(path, data_folder)
 
     @contextmanager
     def locked(self, key: CacheKey) -> Iterator[None]:
@@ -250,11 +253,22 @@ class ResultCache:
         return removed
 
 
+def _remove_replaced(entry: pathlib.Path, current: pathlib.Path) -> None:
+    """What earlier writes left beside the current data, once nobody can be about to read it."""
+    try:
+        written = entry.stat().st_mtime
+        for folder in current.parent.glob("*"):
+            if folder != current and written - folder.stat().st_mtime > _STAYS_S:
+                shutil.rmtree(folder, ignore_errors=True)
+    except FileNotFoundError:
+        return  # another process removed it first
+
+
 def _kept(outputs: literals.LiteralMap, data_folder: pathlib.Path, storage: StorageRouter) -> literals.LiteralMap:
     lasting = storage.with_(raw_prefix=str(data_folder), live=storage.live)
     kept = idl.literals.LiteralMap()
     kept.CopyFrom(materialize(outputs, lasting))
-    for literal in _with_uris(kept.literals.values()):
+    for literal in _with_uris(kept):
         uri = _uri(literal)
         if scheme_of(uri) in ("", "file") and not uri.startswith(str(data_folder)):
             target = lasting.new_uri(os.path.basename(uri))
@@ -263,22 +277,13 @@ def _kept(outputs: literals.LiteralMap, data_folder: pathlib.Path, storage: Stor
     return kept
 
 
-def _with_uris(found: object) -> Iterator[literals.Literal]:
+def _with_uris(literal_map: literals.LiteralMap) -> Iterator[literals.Literal]:
     """Every literal at any depth that refers to data by URI."""
-    for literal in found:  # type: ignore[attr-defined] # values of a protobuf map, or a repeated field
-        kind = literal.WhichOneof("value")
-        if kind == "collection":
-            yield from _with_uris(literal.collection.literals)
-        elif kind == "map":
-            yield from _with_uris(literal.map.literals.values())
-        elif kind == "scalar" and literal.scalar.WhichOneof("value") == "union":
-            yield from _with_uris([literal.scalar.union.value])
-        elif kind == "scalar" and _uri(literal):
-            yield literal
+    return (one for literal in literal_map.literals.values() for one in leaves(literal) if _uri(one))
 
 
-def _local_uris(outputs: literals.LiteralMap) -> Iterator[str]:
-    for literal in _with_uris(outputs.literals.values()):
+def _local_paths(outputs: literals.LiteralMap) -> Iterator[str]:
+    for literal in _with_uris(outputs):
         uri = _uri(literal)
         if scheme_of(uri) in ("", "file"):
-            yield uri.removeprefix("file://")
+            yield path_of(uri)

@@ -16,10 +16,10 @@ from fledge.errors import SerializationError, TargetConflictError
 from fledge.hooks.merge import Origins, merge, replace_message
 
 if TYPE_CHECKING:
-    from fledge.idl import admin_task, tasks
-    from fledge.settings import SerializationSettings
+    from fledge.idl import admin_description, admin_task, tasks
+    from fledge.settings import Documentation, SerializationSettings
 
-__all__ = ["Explanation", "explain", "task_spec", "task_template"]
+__all__ = ["Explanation", "describe", "explain", "task_spec", "task_template"]
 
 _TASK = "the task"
 _OWN_FIELDS = ("id", "type", "metadata", "interface", "task_type_version")
@@ -59,16 +59,21 @@ def task_template(task: Task, settings: SerializationSettings) -> tasks.TaskTemp
 def task_spec(task: Task, settings: SerializationSettings) -> admin_task.TaskSpec:
     """flyteidl.admin.TaskSpec: the template and its description."""
     spec = idl.admin_task.TaskSpec(template=task_template(task, settings))
-    docs = task.docs
-    if docs is not None:
-        spec.description.short_description = docs.short_description or ""
-        if docs.long_description is not None:  # an empty one still has its format
-            if docs.long_description:
-                spec.description.long_description.value = docs.long_description
-            spec.description.long_description.format = idl.admin_description.DescriptionFormat.DESCRIPTION_FORMAT_RST
-        if docs.source_code:
-            spec.description.source_code.link = docs.source_code
+    describe(spec.description, task.docs)
     return spec
+
+
+def describe(message: admin_description.DescriptionEntity, docs: Documentation | None) -> None:
+    """Write documentation into an empty message."""
+    if docs is None:
+        return
+    message.short_description = docs.short_description or ""
+    if docs.long_description is not None:  # an empty one still has its format
+        if docs.long_description:
+            message.long_description.value = docs.long_description
+        message.long_description.format = idl.admin_description.DescriptionFormat.DESCRIPTION_FORMAT_RST
+    if docs.source_code:
+        message.source_code.link = docs.source_code
 
 
 def explain(task: Task, settings: SerializationSettings) -> Explanation:

@@ -9,6 +9,7 @@ from fledge import idl
 from fledge.container import PythonAutoContainerTask, add_resources, extended_resources, image_name
 from fledge.errors import DefinitionError, SerializationError
 from fledge.flow import PythonFunctionWorkflow
+from fledge.serialize import describe
 from fledge.storage import scheme_of
 
 if TYPE_CHECKING:
@@ -31,15 +32,7 @@ def workflow_spec(workflow: PythonFunctionWorkflow, settings: SerializationSetti
     _fill_template(spec.template, workflow, settings)
     for inner in _workflows_inside(workflow, {}):
         _fill_template(spec.sub_workflows.add(), inner, settings)
-    docs = workflow.docs
-    if docs is not None:
-        spec.description.short_description = docs.short_description or ""
-        if docs.long_description is not None:  # an empty one still has its format
-            if docs.long_description:
-                spec.description.long_description.value = docs.long_description
-            spec.description.long_description.format = idl.admin_description.DescriptionFormat.DESCRIPTION_FORMAT_RST
-        if docs.source_code:
-            spec.description.source_code.link = docs.source_code
+    describe(spec.description, workflow.docs)
     return spec
 
 

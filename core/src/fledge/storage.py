@@ -31,7 +31,17 @@ else:
     parse = lazy("urllib.parse")
     providers = lazy("fledge.providers")
 
-__all__ = ["LIVE_SCHEME", "LiveStore", "LocalStorage", "Storage", "StorageRouter", "materialize", "scheme_of"]
+__all__ = [
+    "LIVE_SCHEME",
+    "LiveStore",
+    "LocalStorage",
+    "Storage",
+    "StorageRouter",
+    "leaves",
+    "materialize",
+    "path_of",
+    "scheme_of",
+]
 
 LIVE_SCHEME = "fledge-live"
 
@@ -70,7 +80,8 @@ def scheme_of(uri: str) -> str:
     return head.lower() if separator else ""
 
 
-def _path(uri: str) -> str:
+def path_of(uri: str) -> str:
+    """The local path of a plain path or a `file://` URI."""
     return parse.unquote(parse.urlsplit(uri).path) if scheme_of(uri) == "file" else uri
 
 
@@ -78,24 +89,24 @@ class LocalStorage:
     """Files and folders of this machine, as plain paths or `file://` URIs."""
 
     def exists(self, uri: str) -> bool:
-        return os.path.exists(_path(uri))
+        return os.path.exists(path_of(uri))
 
     def read(self, uri: str) -> bytes:
         try:
-            with open(_path(uri), "rb") as file:
+            with open(path_of(uri), "rb") as file:
                 return file.read()
         except (OSError, ValueError) as exc:  # ValueError: a zero byte in the name
             raise StorageError(uri, f"cannot be read: {_reason(exc)}") from exc
 
     def write(self, uri: str, data: bytes) -> None:
-        with _Replacing(_path(uri), uri) as partial, open(partial, "wb") as file:
+        with _Replacing(path_of(uri), uri) as partial, open(partial, "wb") as file:
             file.write(data)
 
     def get(self, uri: str, to_path: str) -> None:
-        _copy(_path(uri), to_path, uri)
+        _copy(path_of(uri), to_path, uri)
 
     def put(self, from_path: str, uri: str) -> None:
-        _copy(from_path, _path(uri), uri)
+        _copy(from_path, path_of(uri), uri)
 
 
 class _Replacing:
@@ -304,7 +315,7 @@ class StorageRouter:
     def local_path(self, uri: str) -> str:
         """A local path that holds the URI's bytes: the file itself when it is local, a downloaded copy otherwise."""
         if scheme_of(uri) in ("", "file"):
-            return str(pathlib.Path(_path(uri)))
+            return str(pathlib.Path(path_of(uri)))
         name = uri.rstrip("/").rsplit("/", 1)[-1]
         target = os.path.join(self._scratch() or _process_folder(), _new_id(), name)
         self.get(uri, target)
@@ -354,7 +365,7 @@ def _write_out(live_uri: str, storage: StorageRouter) -> str:
     assert storage.live is not None
     uri = storage.new_uri("data")
     if scheme_of(uri) in ("", "file"):
-        storage.live.save(live_uri, _path(uri))
+        storage.live.save(live_uri, path_of(uri))
     else:
         with tempfile.TemporaryDirectory(prefix="fledge-") as folder:
             path = os.path.join(folder, "data")
@@ -367,22 +378,23 @@ def _live_literals(literal: literals.Literal) -> list[literals.Literal]:
     """Every literal at any depth whose structured dataset is live."""
     return [
         found
-        for found in _walk(literal)
+        for found in leaves(literal)
         if found.HasField("scalar")
         and found.scalar.HasField("structured_dataset")
         and found.scalar.structured_dataset.uri.startswith(f"{LIVE_SCHEME}:")
     ]
 
 
-def _walk(literal: literals.Literal) -> Iterator[literals.Literal]:
+def leaves(literal: literals.Literal) -> Iterator[literals.Literal]:
+    """Every literal at any depth that holds no other."""
     kind = literal.WhichOneof("value")
     if kind == "collection":
         for item in literal.collection.literals:
-            yield from _walk(item)
+            yield from leaves(item)
     elif kind == "map":
         for item in literal.map.literals.values():
-            yield from _walk(item)
+            yield from leaves(item)
     elif kind == "scalar" and literal.scalar.WhichOneof("value") == "union":
-        yield from _walk(literal.scalar.union.value)
+        yield from leaves(literal.scalar.union.value)
     else:
         yield literal

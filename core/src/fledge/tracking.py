@@ -7,15 +7,8 @@ import os
 import sys
 from collections.abc import Callable
 from types import FrameType, ModuleType
-from typing import TYPE_CHECKING
 
 from fledge.errors import NotImportableError
-from fledge.lazy import lazy
-
-if TYPE_CHECKING:
-    import pathlib
-else:
-    pathlib = lazy("pathlib")
 
 __all__ = [
     "TrackedInstance",
@@ -23,6 +16,7 @@ __all__ = [
     "full_name",
     "import_module_once",
     "importable_module_name",
+    "place_of_file",
     "source_location",
 ]
 
@@ -121,7 +115,7 @@ def importable_module_name(module: ModuleType) -> str | None:
         name: str = spec.name
         return name.removesuffix(".__main__") if name.endswith(".__main__") and spec.parent is None else name
     file = getattr(module, "__file__", None)
-    return _name_from_file(file) if file else None
+    return place_of_file(file)[1] if file else None
 
 
 def full_name(function: Callable[..., object]) -> str:
@@ -131,14 +125,17 @@ def full_name(function: Callable[..., object]) -> str:
     return f"{module_name}.{function.__qualname__.replace('<locals>.', '')}"
 
 
-def _name_from_file(file: str) -> str:
-    path = pathlib.Path(os.path.abspath(file))
-    parts = [path.stem]
-    folder = path.parent
-    while (folder / "__init__.py").exists():
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    return ".".join(parts)
+def place_of_file(file: str) -> tuple[str, str]:
+    """The folder that has to be on the path, and the name under which the file is a module then.
+
+    Folders with `__init__.py` around it are its packages.
+    """
+    folder, name = os.path.split(os.path.abspath(file))
+    parts = [os.path.splitext(name)[0]]
+    while os.path.exists(os.path.join(folder, "__init__.py")):
+        folder, package = os.path.split(folder)
+        parts.insert(0, package)
+    return folder, ".".join(parts)
 
 
 def import_module_once(name: str) -> ModuleType:

@@ -16,6 +16,7 @@ from fledge.errors import TaskLoadError, nearest
 from fledge.lazy import lazy
 from fledge.resolver import load_object
 from fledge.tracebacks import summary
+from fledge.tracking import place_of_file
 
 if TYPE_CHECKING:
     from fledge import flow
@@ -63,13 +64,9 @@ def _import(place: str) -> ModuleType:
         file = Path(place).resolve()
         if not file.is_file():
             raise click.UsageError(f"{place}: no such file")
-        parts, folder = [file.stem], file.parent
-        while (folder / "__init__.py").exists():
-            parts.insert(0, folder.name)
-            folder = folder.parent
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
-        name = ".".join(parts)
+        folder, name = place_of_file(str(file))
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
     try:
         module = importlib.import_module(name)
     except (Exception, SystemExit) as exc:
