@@ -304,7 +304,7 @@ def _mentioned(sql: str, message: str) -> int | None:
     return None
 
 
-def run_error(bound: BoundText, exc: EngineError, redact: Mapping[str, object]) -> QueryError:
+def run_error(bound: BoundText, exc: EngineError, redact: Mapping[str, object], hint: str = "") -> QueryError:
     """An error of a running query, at the author's place; values of secret parameters are taken out."""
     message = _headline(exc)
     for name, value in redact.items():
@@ -315,4 +315,4 @@ def run_error(bound: BoundText, exc: EngineError, redact: Mapping[str, object]) 
         place = bound.author_position(exc.position)
         fields["line"], fields["column"] = line_column(bound.author, place)
         fields["excerpt"] = excerpt(bound.author, place)
-    return QueryError(message, hint=_way_out(exc), **fields)
+    return QueryError(message, hint=hint or _way_out(exc), **fields)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fledge.context import current_context
 from fledge.errors import StorageError
+from fledge_sql.engine import EngineError
 from fledge_sql.errors import QueryError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ Value = Any  # Any: whatever the task declares
 def converted(output: Output, table: pa.Table) -> Value:
     """A table, rows or a handle, as the output declares."""
     if output.kind == "rows":
-        rows = table.to_pylist()
+        rows = _read(table.to_pylist, f"output {output.name!r}")
         if not dataclasses.is_dataclass(output.annotation):
             return rows
         hints = typing.get_type_hints(output.annotation)
@@ -54,6 +55,10 @@ def written(output: Output, write: Callable[[str], None]) -> Value:
         partial.replace(path)
     except OSError as exc:
         raise StorageError(str(path), f"cannot be written: {exc.strerror or exc}") from exc
+    except EngineError as exc:
+        if str(partial) not in exc.message:
+            raise
+        raise StorageError(str(path), f"cannot be written: {exc.message}") from exc
     finally:
         partial.unlink(missing_ok=True)
     return output.annotation(str(path))
@@ -90,13 +95,24 @@ def scalars(outputs: tuple[Output, ...], table: pa.Table) -> Value:
     values = {}
     for index, output in enumerate(outputs):
         column = table.column(output.name if len(outputs) > 1 else index)
-        value = _python(output.annotation, column[0].as_py()) if table.num_rows else None
+        where = f"output {output.name!r}"
+        value = _read(lambda: _python(output.annotation, column[0].as_py()), where) if table.num_rows else None  # noqa: B023 - called at once
         if value is None and not output.optional:
             raise QueryError(
                 f"output {output.name!r} is NULL, but it is not Optional. Declare it Optional, or use coalesce"
             )
         values[output.name] = value
     return values if len(outputs) > 1 else next(iter(values.values()))
+
+
+def _read(read: Callable[[], Value], where: str) -> Value:
+    """DuckDB has days and times that Python has not: infinity, and those outside of the years 1 to 9999."""
+    try:
+        return read()
+    except (OverflowError, ValueError) as exc:
+        raise QueryError(
+            f"{where}: Python has no value for what the query gave: {exc}. Take it as a table, or cast it to VARCHAR"
+        ) from exc
 
 
 def _python(annotation: Value, value: Value) -> Value:

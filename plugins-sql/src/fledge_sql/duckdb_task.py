@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     import dis
 
     from fledge import code_version as code_versions
+    from fledge.context import FlyteContext
     from fledge.idl import interface as interface_messages
-    from fledge.idl import tasks
+    from fledge.idl import literals, tasks
     from fledge.settings import Resources, SerializationSettings
-    from fledge_sql import caching, checking, engine, running, transpiling
+    from fledge_sql import caching, checking, engine, running, table_inputs, transpiling
     from fledge_sql.schemas import Native
 else:  # every program with this plugin loads this module; what only SQL tasks need waits for the first one
     dis = lazy("dis")
@@ -40,6 +41,7 @@ else:  # every program with this plugin loads this module; what only SQL tasks n
     checking = lazy("fledge_sql.checking")
     engine = lazy("fledge_sql.engine")
     running = lazy("fledge_sql.running")
+    table_inputs = lazy("fledge_sql.table_inputs")
     transpiling = lazy("fledge_sql.transpiling")
 
 __all__ = ["DuckDB", "DuckDBTask", "SQLFunctionTask", "sql_task", "task_named"]
@@ -121,6 +123,13 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
     def checked(self) -> checking.CheckedQuery:
         """What the check at definition found."""
         return self._checked
+
+    def input_literals(self, ctx: FlyteContext, kwargs: Mapping[str, Value]) -> literals.LiteralMap:
+        """The inputs of a call as literals; a reader is read on the way, so it is looked at before."""
+        for name, value in kwargs.items():
+            if type(value).__name__ == "RecordBatchReader":
+                table_inputs.take_reader(name, value)
+        return super().input_literals(ctx, kwargs)
 
     def execute(self, **kwargs: Value) -> Value:
         """Run the query; in a container a table is streamed to its file and never held whole."""

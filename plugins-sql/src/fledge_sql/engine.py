@@ -391,19 +391,27 @@ def _translated(sql: str = "", skip: int = 0) -> Iterator[None]:
 
 
 def _taken_apart(text: str, class_name: str, sql: str, skip: int) -> EngineError:
+    told = _told(text)
+    if told is None:
+        return EngineError(class_name.removesuffix("Exception"), text, None, (), "")
+    message = told["exception_message"]
+    inner = _told(message)
+    if inner is not None:  # of another thread, as that of a write: "Async write failed ...: {...}"
+        message = inner["exception_message"]
+    position = told.get("position")
+    place = None if not position else max(_characters(sql, int(position)) - skip, 0)
+    candidates = [name.strip() for name in told.get("candidates", "").split(",") if name.strip()]
+    return EngineError(told["exception_type"], message.strip(), place, candidates, told.get("name", ""))
+
+
+def _told(text: str) -> dict[str, str] | None:
+    """The JSON that an error's text ends with; None when it holds none."""
     _, brace, rest = text.partition("{")
     try:
         told: dict[str, str] = json.loads(brace + rest)
     except json.JSONDecodeError:
-        told = {}
-    if "exception_message" not in told:
-        return EngineError(class_name.removesuffix("Exception"), text, None, (), "")
-    position = told.get("position")
-    place = None if not position else max(_characters(sql, int(position)) - skip, 0)
-    candidates = [name.strip() for name in told.get("candidates", "").split(",") if name.strip()]
-    return EngineError(
-        told["exception_type"], told["exception_message"].strip(), place, candidates, told.get("name", "")
-    )
+        return None
+    return told if "exception_message" in told else None
 
 
 def _characters(sql: str, byte_position: int) -> int:

@@ -6,6 +6,7 @@ is compared with the declared outputs before the query runs, once per set of inp
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -23,7 +24,7 @@ from fledge_sql.errors import ParameterError, QueryCancelled
 from fledge_sql.parameters import to_parameter
 from fledge_sql.results import check_result
 from fledge_sql.scripts import attached_files
-from fledge_sql.table_inputs import scannable
+from fledge_sql.table_inputs import check_declared, scannable
 from fledge_sql.text import without_end
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ __all__ = ["Runner"]
 
 MAX_KNOWN_RESULTS = 256  # sets of input schemas whose result was compared already
 BATCH_ROWS = 122_880  # DuckDB's own row group
+_OF_A_TABLE = re.compile(r"arrow_scan: get_next failed|reading the stream")  # as 1.5 and 2.0 say that a stream broke
 Value = Any  # Any: whatever the task declares
 
 
@@ -72,7 +74,7 @@ class Runner:
         query = self._query
         parameters = {name: to_parameter(query.parameters[name], values[name]) for name in query.used_parameters}
         bound = self._bound(values)
-        with ExitStack() as until_done, _named_errors(query, bound, parameters):
+        with ExitStack() as until_done, _named_errors(query, bound, values, parameters):
             cursor = until_done.enter_context(self._open(values))
             decks = _decks()
             if decks is not None or progress.is_wanted():
@@ -83,7 +85,7 @@ class Runner:
             until_done.callback(FlyteContextManager.current_context().on_cancel(cursor.interrupt))
             for name, (frame, _) in tables.items():
                 cursor.register(name, frame)
-            run = _Run(query, bound, parameters, cursor, until_done, decks)
+            run = _Run(query, bound, values, parameters, cursor, until_done, decks)
             if query.access.writes:
                 return run.script()
             self._compare(run, tables)
@@ -110,10 +112,14 @@ class Runner:
         return self._query.bind({name: values[name] for name in self._query.names})
 
     def _compare(self, run: _Run, tables: Mapping[str, tuple[Value, int]]) -> None:
-        """Once per set of schemas: what the query will give against what is declared."""
-        key = (run.bound.sql, *(getattr(frame, "schema", None) for frame, _ in tables.values()))
+        """Once per set of schemas: the tables and what the query will give against what is declared."""
+        schemas = {name: getattr(frame, "schema", None) for name, (frame, _) in tables.items()}
+        key = (run.bound.sql, *schemas.values())
         if key in self._known_results:
             return
+        for name, schema in schemas.items():
+            if schema is not None:
+                check_declared(self._query.tables[name], schema)
         check_result(self._query.outputs, run.cursor.columns(run.bound.sql, run.parameters), run.bound)
         if len(self._known_results) >= MAX_KNOWN_RESULTS:
             self._known_results.clear()
@@ -127,12 +133,14 @@ class _Run:
         self,
         query: CheckedQuery,
         bound: BoundText,
+        values: Mapping[str, Value],
         parameters: Mapping[str, Value],
         cursor: Cursor,
         until_done: ExitStack,
         decks: list[Deck] | None,
     ) -> None:
         self.query, self.bound, self.parameters, self.cursor = query, bound, parameters, cursor
+        self._values = values
         self._until_done = until_done  # what ends with the call; with the last batch where a reader is given out
         self._decks = decks
 
@@ -188,7 +196,7 @@ class _Run:
         """It can be cut short between batches and within one."""
         import pyarrow as pa  # noqa: PLC0415 - loaded already: the source is of it
 
-        with _named_errors(self.query, self.bound, self.parameters):
+        with _named_errors(self.query, self.bound, self._values, self.parameters):
             try:
                 while (batch := self.cursor.next_batch(source)) is not None:
                     yield batch
@@ -223,7 +231,9 @@ def _tables(query: CheckedQuery, values: Mapping[str, Value]) -> dict[str, tuple
 
 
 @contextmanager
-def _named_errors(query: CheckedQuery, bound: BoundText, parameters: Mapping[str, Value]) -> Iterator[None]:
+def _named_errors(
+    query: CheckedQuery, bound: BoundText, values: Mapping[str, Value], parameters: Mapping[str, Value]
+) -> Iterator[None]:
     """Errors of the engine as errors at the author's place, without the values of secrets."""
     try:
         yield
@@ -231,7 +241,12 @@ def _named_errors(query: CheckedQuery, bound: BoundText, parameters: Mapping[str
         if exc.interrupted:
             raise QueryCancelled("the query was interrupted") from exc
         secret = {name: value for name, value in parameters.items() if query.parameters[name].secret}
-        raise run_error(bound, exc, secret) from (None if secret else exc)
+        hint = ""
+        if _OF_A_TABLE.search(exc.message):
+            sources = [getattr(values[name], "__fspath__", lambda: "")() for name in query.tables]
+            told = [f"{name} ({path})" if path else name for name, path in zip(query.tables, sources, strict=True)]
+            hint = f"It came up while tables were read: {', '.join(told)}."
+        raise run_error(bound, exc, secret, hint) from (None if secret else exc)
 
 
 def _has_secrets(query: CheckedQuery) -> bool:

@@ -7,7 +7,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from fledge_sql.arrow_types import arrow_schema
+from fledge.errors import nearest
+from fledge_sql.arrow_types import arrow_schema, sql_columns
 from fledge_sql.engine import Column
 from fledge_sql.errors import ParameterError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from fledge_sql.schemas import TableInput
 
-__all__ = ["scannable"]
+__all__ = ["check_declared", "scannable", "take_reader"]
 
 Value = Any  # Any: whatever the task declares
 
@@ -39,11 +40,12 @@ def scannable(table: TableInput, value: Value, scans: int) -> Value:
     if table.row is not None:
         return _rows_to_table(table, value)
     if isinstance(value, pa.RecordBatchReader):
-        return _single_use(table.name, value, scans)
+        take_reader(table.name, value)
+        return value if scans == 1 else value.read_all()
     if hasattr(value, "all") and hasattr(value, "open"):  # a StructuredDataset handle
         return value.open(pa.Table).all()
     if hasattr(value, "__fspath__"):
-        return _parquet(table.name, value)
+        return _parquet(table, value)
     if type(value).__module__ == "pyarrow._dataset":
         return value
     from fledge_dataframes.libraries import to_arrow  # noqa: PLC0415 - loads pyarrow
@@ -55,26 +57,84 @@ _used_readers: weakref.WeakSet[Any] = weakref.WeakSet()  # Any: record batch rea
 _used_readers_lock = threading.Lock()
 
 
-def _single_use(name: str, reader: pa.RecordBatchReader, scans: int) -> Value:
-    """A reader gives its batches once: scanned twice, some versions of DuckDB see no rows the second time."""
+def take_reader(name: str, reader: pa.RecordBatchReader) -> None:
+    """A reader gives its batches once; a second time it would be a table without rows.
+
+    Raises:
+        ParameterError: A SQL task has read it already.
+    """
     with _used_readers_lock:
         if reader in _used_readers:
             raise ParameterError(
                 name, "a table", "this RecordBatchReader has been read already. Pass a pa.Table, or a new reader"
             )
         _used_readers.add(reader)
-    return reader if scans == 1 else reader.read_all()
 
 
-def _parquet(name: str, handle: Value) -> Value:
+def _parquet(table: TableInput, handle: Value) -> Value:
+    """A file or a folder of files that have the same columns, in the declared order where columns are declared."""
     import pyarrow as pa  # noqa: PLC0415 - heavy; loaded when a table is first passed
     import pyarrow.dataset as ds  # noqa: PLC0415 - as pyarrow
 
     path = handle.__fspath__()
     try:
-        return ds.dataset(path, format="parquet", partitioning="hive")
+        found = ds.dataset(path, format="parquet", partitioning="hive")
+        _check_files(table.name, path, found)
+    except FileNotFoundError as exc:
+        raise ParameterError(table.name, "a table", f"{path} does not exist") from exc
     except (OSError, pa.ArrowException) as exc:
-        raise ParameterError(name, "a table", f"{path} cannot be read as parquet: {exc}") from exc
+        raise ParameterError(table.name, "a table", f"{path} cannot be read as parquet: {exc}") from exc
+    declared = [column.name for column in table.columns or ()]
+    if declared and declared != found.schema.names and set(declared) <= set(found.schema.names):
+        return found.replace_schema(pa.schema([found.schema.field(name) for name in declared]))
+    return found
+
+
+def _check_files(name: str, path: str, dataset: Value) -> None:
+    """What pyarrow would fill with NULL, or stumble over in the middle of the query, is named before it runs."""
+    import pyarrow.dataset as ds  # noqa: PLC0415 - loaded already: the dataset is of it
+
+    files = list(dataset.get_fragments())
+    if not files:
+        raise ParameterError(name, "a table", f"{path} holds no parquet file")
+    for file in files:
+        held, in_path = file.physical_schema, ds.get_partition_keys(file.partition_expression)
+        for field in dataset.schema:
+            if field.name in in_path:
+                continue
+            index = held.get_field_index(field.name)
+            if index < 0:
+                raise ParameterError(name, "a table", f"{file.path} has no column {field.name!r}, as other files have")
+            if not _is_alike(held.field(index).type, field.type):
+                reason = (
+                    f"column {field.name!r} is {held.field(index).type} in {file.path}, in other files {field.type}"
+                )
+                raise ParameterError(name, "a table", reason)
+
+
+def _is_alike(one: pa.DataType, other: pa.DataType) -> bool:
+    """Equal, or numbers of one kind, which pyarrow casts as it reads."""
+    import pyarrow as pa  # noqa: PLC0415 - loaded already: the types are of it
+
+    kinds = (pa.types.is_integer, pa.types.is_floating)
+    return bool(one.equals(other)) or any(kind(one) and kind(other) for kind in kinds)
+
+
+def check_declared(table: TableInput, schema: pa.Schema) -> None:
+    """Compare a table's columns with what is declared; both may have changed since the query was checked.
+
+    Raises:
+        ParameterError: A column is missing or of another type.
+    """
+    given = {column.name: column.sql_type for column in sql_columns(f"input {table.name!r}", schema)}
+    for declared in table.columns or ():
+        found = given.get(declared.name)
+        if found is None:
+            reason = f"it has no column {declared.name!r}, which is declared{nearest(declared.name, given)}"
+            raise ParameterError(table.name, "a table", reason)
+        if not declared.fits(found):
+            reason = f"column {declared.name!r} is {found}, declared {declared.sql_type}"
+            raise ParameterError(table.name, "a table", reason)
 
 
 def _rows_to_table(table: TableInput, rows: Value) -> Value:
