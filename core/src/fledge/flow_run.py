@@ -12,6 +12,7 @@ from fledge.cancellation import Cancellation
 from fledge.context import ExecutionState, FlyteContextManager
 from fledge.errors import SerializationError, add_note
 from fledge.lazy import lazy_logger
+from fledge.progress import is_wanted, tracked
 from fledge.promise import Promise, VoidPromise
 from fledge.types.paths import literal_at
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from fledge.context import FlyteContext
     from fledge.idl import literals
     from fledge.nodes import Node
+    from fledge.progress import Tracker
 
 __all__ = ["Graph", "run_graph"]
 
@@ -57,11 +59,12 @@ def run_graph(
     # A task that runs as a node is a task like any other: what it calls gives values.
     ctx = ctx.with_(execution_state=ExecutionState(ExecutionState.Mode.LOCAL_TASK_EXECUTION))
     try:
-        if workers == 1:
-            with FlyteContextManager.with_context(ctx):
-                _run_in_turn(name, graph, ctx, results)
-        else:
-            _run_parallel(name, graph, ctx, results, workers)
+        with tracked(f"workflow {name}", len(graph.nodes), "nodes") as nodes:
+            if workers == 1:
+                with FlyteContextManager.with_context(ctx):
+                    _run_in_turn(name, graph, ctx, results, nodes)
+            else:
+                _run_parallel(name, graph, ctx, results, workers, nodes)
     except Exception as exc:
         if graph.failure_node is not None:
             _handle(name, graph.failure_node, ctx, results, exc)
@@ -72,19 +75,19 @@ def run_graph(
 def _handle(name: str, handler: Node, ctx: FlyteContext, results: Mapping[str, Outputs], error: BaseException) -> None:
     try:
         with FlyteContextManager.with_context(ctx):
-            _run_node(name, handler, ctx, results)
+            _outputs_of(name, handler, ctx, results)
     except Exception as exc:  # noqa: BLE001 - what the node raised is what the caller has to see
         _log.exception("workflow %s: its failure handler failed", name)
         add_note(error, f"the failure handler of workflow {name} failed as well: {type(exc).__name__}: {exc}")
 
 
-def _run_in_turn(name: str, graph: Graph, ctx: FlyteContext, results: dict[str, Outputs]) -> None:
+def _run_in_turn(name: str, graph: Graph, ctx: FlyteContext, results: dict[str, Outputs], nodes: Tracker) -> None:
     first_error: Exception | None = None
     for node in graph.nodes:
         if first_error is not None and any(above.id not in results for above in node.upstream):
             continue
         try:
-            results[node.id] = _run_node(name, node, ctx, results)
+            results[node.id] = _run_node(name, node, ctx, results, nodes)
         except Exception as exc:
             if not graph.goes_on:
                 raise
@@ -93,7 +96,9 @@ def _run_in_turn(name: str, graph: Graph, ctx: FlyteContext, results: dict[str, 
         raise first_error
 
 
-def _run_parallel(name: str, graph: Graph, ctx: FlyteContext, results: dict[str, Outputs], workers: int) -> None:
+def _run_parallel(
+    name: str, graph: Graph, ctx: FlyteContext, results: dict[str, Outputs], workers: int, nodes: Tracker
+) -> None:
     """Start a node as soon as all it waits for is done.
 
     After a failure those nodes that run come to their end; others are started only if the graph goes on.
@@ -114,7 +119,7 @@ def _run_parallel(name: str, graph: Graph, ctx: FlyteContext, results: dict[str,
             for node in ready:
                 with FlyteContextManager.with_context(ctx):
                     copied = contextvars.copy_context()
-                running[pool.submit(copied.run, _run_node, name, node, ctx, results)] = node
+                running[pool.submit(copied.run, _run_node, name, node, ctx, results, nodes)] = node
             ready = []
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
@@ -147,8 +152,18 @@ def _cancel(running: dict[Future[Outputs], Node]) -> None:
             del running[future]
 
 
-def _run_node(name: str, node: Node, ctx: FlyteContext, results: Mapping[str, Outputs]) -> Outputs:
-    """`ctx` is entered already."""
+def _run_node(name: str, node: Node, ctx: FlyteContext, results: Mapping[str, Outputs], nodes: Tracker) -> Outputs:
+    """Run a node and count it; who listens also hears that it runs. `ctx` is entered already."""
+    if is_wanted():
+        with tracked(f"node {node.id}: {getattr(node.entity, 'name', '').rpartition('.')[2]}"):
+            outputs = _outputs_of(name, node, ctx, results)
+    else:
+        outputs = _outputs_of(name, node, ctx, results)
+    nodes.advance()
+    return outputs
+
+
+def _outputs_of(name: str, node: Node, ctx: FlyteContext, results: Mapping[str, Outputs]) -> Outputs:
     entity: Any = node.entity  # Any: a task or a workflow; both have local_execute
     try:
         inputs = {binding.var: Promise(binding.var, _resolve(binding.binding, results)) for binding in node.bindings}

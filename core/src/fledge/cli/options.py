@@ -43,6 +43,12 @@ def TOOL_OPTIONS() -> list[click.Option]:  # noqa: N802 - a table that click wan
         click.Option(["--output", "output_file"], type=path, help="Write the outputs to a .json or .pb file."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the outputs as JSON."),
         click.Option(["--pdb", "use_pdb"], is_flag=True, help="Open the debugger where the task failed."),
+        click.Option(
+            ["--progress"],
+            type=click.Choice(["auto", "rich", "plain", "off"]),
+            help="How far long work is, on standard error: bars, plain lines or nothing. Default: auto, which is bars "
+            "on a terminal with rich.",
+        ),
     ]
 
 

@@ -16,6 +16,7 @@ from fledge.cli.options import TOOL_OPTIONS, input_options, json_inputs, output_
 from fledge.cli.targets import load_target
 from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContext, FlyteContextManager
+from fledge.decks import DECK_FILE
 from fledge.lazy import lazy
 from fledge.promise import Promise
 from fledge.storage import LiveStore, materialize
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
     import tempfile
 
     from fledge import like_container as containers
+    from fledge import progress_display
     from fledge.cli.targets import Target
+    from fledge.progress_display import Style
 else:
     pdb = lazy("pdb")
     shutil = lazy("shutil")
     tempfile = lazy("tempfile")
     containers = lazy("fledge.like_container")
+    progress_display = lazy("fledge.progress_display")
 
 __all__ = ["run_command"]
 
@@ -46,6 +50,7 @@ class RunOptions:
     as_json: bool = False
     inputs_file: Path | None = None
     output_file: Path | None = None
+    progress: Style = "auto"
 
 
 @click.command(
@@ -104,18 +109,28 @@ def _run(target: Target, inputs: dict[str, Any], options: RunOptions) -> None:  
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     lasting = context.with_(storage=context.storage.with_(raw_prefix=os.path.join(os.getcwd(), "runs", stamp)))
     with FlyteContextManager.with_context(lasting):
-        if options.like_container or options.isolate:
-            values = _in_fresh_process(target, given, keep=options.like_container)
-        else:
-            values = _here(target, given, use_pdb=options.use_pdb)
+        try:
+            if options.like_container or options.isolate:
+                values = _in_fresh_process(target, given, keep=options.like_container)
+            else:
+                values = _here(target, given, options)
+        finally:
+            _tell_pages(Path(lasting.storage.raw_prefix))
         _show(target, values, options)
 
 
-def _here(target: Target, inputs: dict[str, Any], *, use_pdb: bool) -> dict[str, Any]:  # Any: as the task declares
+def _tell_pages(folder: Path) -> None:
+    """Say where the pages about the run are, of a failed one too."""
+    for page in sorted(folder.glob(f"*/*/{DECK_FILE}")):
+        click.echo(f"page: {os.path.relpath(page)}", err=True)
+
+
+def _here(target: Target, inputs: dict[str, Any], options: RunOptions) -> dict[str, Any]:  # Any: as the task declares
     try:
-        result = target(**inputs)
+        with progress_display.progress_shown(options.progress):
+            result = target(**inputs)
     except Exception as exc:
-        if use_pdb:
+        if options.use_pdb:
             pdb.post_mortem(exc.__traceback__)
         raise
     names = list(target.python_interface.outputs)
