@@ -100,9 +100,13 @@ RESOURCES: dict[str, dict[str, dict[str, str]]] = {
 
 
 def without_arguments(pod: Any) -> Any:  # Any: a K8sPod message
-    """The pod without the arguments of the task's command."""
+    """The pod without the arguments of the task's command, and without the variable that names fledge's version."""
     for container in pod.pod_spec.fields["containers"].list_value.values:
         fields = container.struct_value.fields
+        variables = fields["env"].list_value.values if "env" in fields else []
+        for number, variable in reversed(list(enumerate(variables))):
+            if variable.struct_value.fields["name"].string_value == "FLEDGE_SERIALIZED_WITH":
+                del variables[number]
         if "command" in fields and not fields["command"].list_value.values:
             fields.pop("args", None)
     return pod
