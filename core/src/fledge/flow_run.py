@@ -49,22 +49,35 @@ class Graph(Protocol):
 def run_graph(
     name: str, graph: Graph, ctx: FlyteContext, inputs: Mapping[str, literals.Literal], workers: int
 ) -> Outputs:
-    """Run every node and return the workflow's outputs.
+    """Run every node and return the workflow's outputs; who listens hears how many nodes are done.
 
     Raises:
         What the first node that failed raised, the same object, with a note that names node and workflow. The failure
         handler has run by then; if it failed as well, another note says so.
     """
+    if not is_wanted():
+        return _run_graph(name, graph, ctx, inputs, workers, None)
+    with tracked(f"workflow {name}", len(graph.nodes), "nodes") as nodes:
+        return _run_graph(name, graph, ctx, inputs, workers, nodes)
+
+
+def _run_graph(
+    name: str,
+    graph: Graph,
+    ctx: FlyteContext,
+    inputs: Mapping[str, literals.Literal],
+    workers: int,
+    nodes: Tracker | None,
+) -> Outputs:
     results: dict[str, Outputs] = {"": dict(inputs)}
     # A task that runs as a node is a task like any other: what it calls gives values.
     ctx = ctx.with_(execution_state=ExecutionState(ExecutionState.Mode.LOCAL_TASK_EXECUTION))
     try:
-        with tracked(f"workflow {name}", len(graph.nodes), "nodes") as nodes:
-            if workers == 1:
-                with FlyteContextManager.with_context(ctx):
-                    _run_in_turn(name, graph, ctx, results, nodes)
-            else:
-                _run_parallel(name, graph, ctx, results, workers, nodes)
+        if workers == 1:
+            with FlyteContextManager.with_context(ctx):
+                _run_in_turn(name, graph, ctx, results, nodes)
+        else:
+            _run_parallel(name, graph, ctx, results, workers, nodes)
     except Exception as exc:
         if graph.failure_node is not None:
             _handle(name, graph.failure_node, ctx, results, exc)
@@ -81,7 +94,9 @@ def _handle(name: str, handler: Node, ctx: FlyteContext, results: Mapping[str, O
         add_note(error, f"the failure handler of workflow {name} failed as well: {type(exc).__name__}: {exc}")
 
 
-def _run_in_turn(name: str, graph: Graph, ctx: FlyteContext, results: dict[str, Outputs], nodes: Tracker) -> None:
+def _run_in_turn(
+    name: str, graph: Graph, ctx: FlyteContext, results: dict[str, Outputs], nodes: Tracker | None
+) -> None:
     first_error: Exception | None = None
     for node in graph.nodes:
         if first_error is not None and any(above.id not in results for above in node.upstream):
@@ -97,7 +112,7 @@ def _run_in_turn(name: str, graph: Graph, ctx: FlyteContext, results: dict[str, 
 
 
 def _run_parallel(
-    name: str, graph: Graph, ctx: FlyteContext, results: dict[str, Outputs], workers: int, nodes: Tracker
+    name: str, graph: Graph, ctx: FlyteContext, results: dict[str, Outputs], workers: int, nodes: Tracker | None
 ) -> None:
     """Start a node as soon as all it waits for is done.
 
@@ -152,12 +167,13 @@ def _cancel(running: dict[Future[Outputs], Node]) -> None:
             del running[future]
 
 
-def _run_node(name: str, node: Node, ctx: FlyteContext, results: Mapping[str, Outputs], nodes: Tracker) -> Outputs:
-    """Run a node and count it; who listens also hears that it runs. `ctx` is entered already."""
-    if is_wanted():
-        with tracked(f"node {node.id}: {getattr(node.entity, 'name', '').rpartition('.')[2]}"):
-            outputs = _outputs_of(name, node, ctx, results)
-    else:
+def _run_node(
+    name: str, node: Node, ctx: FlyteContext, results: Mapping[str, Outputs], nodes: Tracker | None
+) -> Outputs:
+    """Run a node, and tell who listens that it runs and that it is done. `ctx` is entered already."""
+    if nodes is None:
+        return _outputs_of(name, node, ctx, results)
+    with tracked(f"node {node.id}: {getattr(node.entity, 'name', '').rpartition('.')[2]}"):
         outputs = _outputs_of(name, node, ctx, results)
     nodes.advance()
     return outputs

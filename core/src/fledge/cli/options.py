@@ -17,6 +17,7 @@ import click
 from fledge import idl
 from fledge.docstrings import Docstring
 from fledge.errors import FledgeError, nearest, type_name
+from fledge.progress_display import STYLES
 from fledge.promise import Promise
 from fledge.types.mismatch import Mismatch
 
@@ -45,7 +46,7 @@ def TOOL_OPTIONS() -> list[click.Option]:  # noqa: N802 - a table that click wan
         click.Option(["--pdb", "use_pdb"], is_flag=True, help="Open the debugger where the task failed."),
         click.Option(
             ["--progress"],
-            type=click.Choice(["auto", "rich", "plain", "off"]),
+            type=click.Choice(STYLES),
             help="How far long work is, on standard error: bars, plain lines or nothing. Default: auto, which is bars "
             "on a terminal with rich.",
         ),

@@ -18,6 +18,7 @@ from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContext, FlyteContextManager
 from fledge.decks import DECK_FILE
 from fledge.lazy import lazy
+from fledge.progress_display import Style, progress_shown
 from fledge.promise import Promise
 from fledge.storage import LiveStore, materialize
 
@@ -27,15 +28,12 @@ if TYPE_CHECKING:
     import tempfile
 
     from fledge import like_container as containers
-    from fledge import progress_display
     from fledge.cli.targets import Target
-    from fledge.progress_display import Style
 else:
     pdb = lazy("pdb")
     shutil = lazy("shutil")
     tempfile = lazy("tempfile")
     containers = lazy("fledge.like_container")
-    progress_display = lazy("fledge.progress_display")
 
 __all__ = ["run_command"]
 
@@ -127,7 +125,7 @@ def _tell_pages(folder: Path) -> None:
 
 def _here(target: Target, inputs: dict[str, Any], options: RunOptions) -> dict[str, Any]:  # Any: as the task declares
     try:
-        with progress_display.progress_shown(options.progress):
+        with progress_shown(options.progress):
             result = target(**inputs)
     except Exception as exc:
         if options.use_pdb:
