@@ -8,8 +8,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import ClassVar
 
-from fledge.context import FlyteContextManager
 from fledge.testing import PluginContract, TaskContract
+from fledge_distributed import hooks
 from fledge_distributed.reports import RankReport, as_html
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -27,18 +27,16 @@ class TestRanks(TaskContract):
 
 
 def test_a_report_of_ranks_is_a_table_in_which_what_ranks_said_is_only_text() -> None:
-    plugins = FlyteContextManager.current_context().plugins
-    plugins.load()
     report = RankReport(1, 0, "failed", 1.25, 80.0, "ValueError: <script>alert(1)</script>")
     for value in (report, [report], (report,)):
-        html = plugins.render(value, type(value))
+        html = hooks.render(value)
         assert html is not None
         assert "<td>failed</td><td>1.25</td><td>80</td>" in html
         assert "&lt;script&gt;" in html
         assert "<script" not in html
         assert "<svg" not in html, "times that nobody measured have no picture"
     for other in ([], [report, 1], "text", {"rank": 1}):
-        assert plugins.render(other, type(other)) is None
+        assert hooks.render(other) is None
 
 
 def test_a_report_of_ranks_shows_when_each_of_them_ran() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ import pytest
 from fledge import FlyteContextManager, FlyteFile, Secret, kwtypes
 from fledge.cancellation import Cancellation
 from fledge.progress import ProgressReport, shown_to
+from fledge.testing import fresh_context
 from fledge_sql import DuckDB, DuckDBTask, QueryCancelled
 from fledge_sql.engine import engine_version
 from fledge_sql.hooks import render
@@ -22,6 +24,14 @@ from fledge_sql.watching import QueryPlan, plan_html, plan_of
 
 Table = Annotated[pa.Table, kwtypes(k=int, v=str)]
 table = pa.table({"k": [1, 2, 1], "v": ["<b>a</b>", "b", "c"]})
+
+
+@pytest.fixture(autouse=True)
+def plain_pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Pages look the same whatever else is installed."""
+    monkeypatch.setenv("FLEDGE_DISABLE_PLUGINS", "report")
+    with fresh_context(discover=True):
+        yield
 
 
 def deck_of(task: DuckDBTask, folder: Path, **values: object) -> str:
@@ -36,7 +46,7 @@ def test_a_deck_shows_the_plan_with_times_and_a_sample_of_the_result(tmp_path: P
     query = "select k, count(*) as n, min(v) as v from t where k < $k group by k order by k"
     page = deck_of(DuckDBTask("grouped", query, kwtypes(t=Table, k=int), enable_deck=True), tmp_path, t=table, k=7)
     plan, output = page.split("<h2>Query Plan</h2>")[1].split("<h2>Output</h2>")
-    steps = re.findall(r"<tr><td[^>]*>(\w+)</td><td>([\d.]+)</td><td>(\d+)</td>", plan)
+    steps = re.findall(r"<tr><td[^>]*>(\w+)</td><td>([\d.]+)</td><td><svg.+?</svg></td><td>(\d+)</td>", plan)
     assert any("GROUP_BY" in name and rows == "2" for name, _, rows in steps), steps
     assert "2 rows, 3 columns" in output
     assert "n: int64" in output

@@ -6,11 +6,12 @@ Only a call that somebody watches pays for it: one with a deck, or in a process 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fledge.decks import bar
 from fledge.lazy import lazy
 from fledge.progress import Tracker, tracked
 from fledge_sql.engine import reads_in_step
@@ -79,21 +80,24 @@ def _text(value: object) -> str:
 
 
 def plan_html(plan: QueryPlan) -> str:
-    """The plan as a table, indented as it nests."""
-    lines: list[str] = []
-
-    def add(step: PlanStep, depth: int) -> None:
+    """The plan as a table, indented as it nests, with a bar for the share that each step has in the time of all."""
+    nested = list(_nested(plan.steps))
+    whole = sum(step.seconds for step, _ in nested)
+    lines = []
+    for step, depth in nested:
         details = "; ".join(f"{key}: {value}" for key, value in step.details.items())
         lines.append(
             f'<tr><td style="padding-left:{depth}em">{html.escape(step.name)}</td><td>{step.seconds * 1e3:.1f}</td>'
-            f"<td>{step.rows}</td><td>{html.escape(_cut(details, 4 * SAMPLE_TEXT))}</td></tr>"
+            f"<td>{bar(0, step.seconds, whole)}</td><td>{step.rows}</td>"
+            f"<td>{html.escape(_cut(details, 4 * SAMPLE_TEXT))}</td></tr>"
         )
-        for one in step.steps:
-            add(one, depth + 1)
+    return _table(["step", "ms", "", "rows", ""], lines)
 
-    for step in plan.steps:
-        add(step, 0)
-    return _table(["step", "ms", "rows", ""], lines)
+
+def _nested(steps: Iterable[PlanStep], depth: int = 0) -> Iterator[tuple[PlanStep, int]]:
+    for step in steps:
+        yield step, depth
+        yield from _nested(step.steps, depth + 1)
 
 
 def sample_html(table: Any) -> str:  # Any: a pa.Table; pyarrow has no types of its own
