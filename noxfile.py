@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import nox
 
@@ -149,15 +148,16 @@ def minimums(session: nox.Session) -> None:
 
 @nox.session
 def resolution(session: nox.Session) -> None:
-    """Check that the core installs beside what users have: it holds none of these back, and takes any protobuf."""
+    """Check that the core installs beside what users have, holds none of it back, and takes the oldest protobuf it may."""
     session.install("pip>=25")  # older ones download what they only ask about
     for neighbour in ("tensorflow", "streamlit", "grpcio", "protobuf"):
         alone, beside = (resolved(session, *wanted)[neighbour] for wanted in ([neighbour], [neighbour, "./core"]))
         session.log(f"core with {neighbour} {beside}")
         if alone != beside:
             session.error(f"with the core {neighbour} {beside} is installed, without it {alone}")
-    lowest = lower_bound(flyteidls_protobuf(session))
-    session.log(f"core with protobuf {resolved(session, './core', f'protobuf=={lowest}')['protobuf']}")
+    (protobuf,) = (line for line in PROJECTS["core"]["dependencies"] if line.startswith("protobuf"))
+    lowest = f"protobuf=={lower_bound(protobuf)}"
+    session.log(f"core with protobuf {resolved(session, './core', lowest)['protobuf']}")
 
 
 @nox.session(python=False)
@@ -334,22 +334,11 @@ def lower_bound(requirement: str) -> str:
 
 def resolved(session: nox.Session, *requirements: str) -> dict[str, str]:
     """What pip would install for these in an empty environment: name -> version."""
-    return {one["name"].lower(): one["version"] for one in told_by_pip(session, *requirements)}
-
-
-def flyteidls_protobuf(session: nox.Session) -> str:
-    """What the newest flyteidl says of protobuf."""
-    (flyteidl,) = (one for one in told_by_pip(session, "flyteidl") if one["name"] == "flyteidl")
-    (wanted,) = (line for line in flyteidl["requires_dist"] if line.startswith("protobuf"))
-    return str(wanted)
-
-
-def told_by_pip(session: nox.Session, *requirements: str) -> list[dict[str, Any]]:  # Any: JSON
-    """The metadata of all that pip would install."""
     report = Path(session.create_tmp()) / "report.json"
     options = ("--dry-run", "--ignore-installed", "--quiet", "--report", str(report))
     session.run("python", "-m", "pip", "install", *options, *requirements)
-    return [one["metadata"] for one in json.loads(report.read_text(encoding="utf-8"))["install"]]
+    found = [one["metadata"] for one in json.loads(report.read_text(encoding="utf-8"))["install"]]
+    return {one["name"].lower(): one["version"] for one in found}
 
 
 def group(name: str) -> list[str]:
