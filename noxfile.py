@@ -148,7 +148,7 @@ def minimums(session: nox.Session) -> None:
 
 @nox.session
 def resolution(session: nox.Session) -> None:
-    """Check that the core installs beside what users have, holds none of it back, and takes the oldest protobuf it may."""
+    """Check that the core installs beside what users have, holds none of it back, and takes its oldest protobuf."""
     session.install("pip>=25")  # older ones download what they only ask about
     for neighbour in ("tensorflow", "streamlit", "grpcio", "protobuf"):
         alone, beside = (resolved(session, *wanted)[neighbour] for wanted in ([neighbour], [neighbour, "./core"]))
