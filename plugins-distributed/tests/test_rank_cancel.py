@@ -88,7 +88,9 @@ class Canceller:
             self._thread.join()
 
     def _work(self) -> None:
-        fd = os.open(self._fifo, os.O_RDONLY)
+        fd = os.open(
+            self._fifo, os.O_RDONLY | os.O_NONBLOCK
+        )  # a run that fails before its ranks begin is not waited for
         begun = 0
         while begun < self._ranks:
             begun += len(read(fd))
@@ -181,16 +183,13 @@ def test_the_zygote_is_warm_after_a_cancelled_run(fifo: str) -> None:
 
 # -- while modules are imported ----------------------------------------------------------------------------------------
 
-HANGS = "import os, threading\nopen({fifo!r}, 'w').write('!')\nthreading.Event().wait()\n"
-
 
 @pytest.fixture
-def hanging_preload(tmp_path: Path, fifo: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A module whose import tells that it has begun, and never ends."""
-    name = f"hangs_at_import_{tmp_path.name}"
-    (tmp_path / f"{name}.py").write_text(HANGS.format(fifo=fifo))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    return name
+def hanging_preload(fifo: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module whose import tells the pipe, and never ends."""
+    monkeypatch.setenv("TEST_FIFO", fifo)
+    monkeypatch.syspath_prepend(str(PROGRAMS))
+    return "hangs_at_import"
 
 
 @in_both

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,20 @@ import fledge_distributed
 from fledge import Resources, SerializationSettings, task, task_template
 from fledge.base_task import Task, TaskResolverMixin
 from fledge.errors import DefinitionError
-from fledge_distributed import Elastic, HorovodJob, MPIJob, PyTorch, Rank, TfJob, Worker, jobs
+from fledge_distributed import (
+    Elastic,
+    HorovodJob,
+    Launcher,
+    Master,
+    MPIJob,
+    PyTorch,
+    Rank,
+    Ranks,
+    RunPolicy,
+    TfJob,
+    Worker,
+    jobs,
+)
 from fledge_distributed.config import Config
 from fledge_distributed.messages import custom
 
@@ -119,6 +135,52 @@ def test_the_mpi_command_ends_the_job_when_one_rank_fails() -> None:
 def test_a_job_that_makes_no_sense_is_refused(make: Callable[[], object], text: str) -> None:
     with pytest.raises(DefinitionError, match=text):
         make()
+
+
+@pytest.mark.parametrize(
+    ("config", "given", "options", "text"),
+    [
+        (Ranks, (), {"nprocs": 2}, r"^Ranks has no option 'nprocs'; it takes nproc, .*; did you mean 'nproc'\?$"),
+        (Ranks, (2,), {"timeout": 3}, r"^Ranks has no option 'timeout'; .*; did you mean 'timeout_s'\?$"),
+        (Ranks, (2, 4), {}, "^Ranks: 2 values without a name, but only nproc may come so; write nnodes=...$"),
+        (Ranks, (2,), {"nproc": 2}, "^Ranks: nproc is given twice, by its place and by its name$"),
+        (Ranks, (), {"xyz": 2}, "^Ranks has no option 'xyz'; it takes .*log_dir$"),
+        (Elastic, (), {"nproc": 2}, "did you mean 'nproc_per_node'"),
+        (Elastic, (1,), {"max_restart": 2}, "did you mean 'max_restarts'"),
+        (PyTorch, (), {"num_worker": 2}, "did you mean 'num_workers'"),
+        (MPIJob, (), {"workers": 2}, "did you mean 'worker'"),
+        (HorovodJob, (), {"slot": 2}, "did you mean 'slots'"),
+        (TfJob, (), {"num_worker": 2}, "did you mean 'num_workers'"),
+        (Worker, (), {"replica": 2}, "Worker has no option 'replica'.* did you mean 'replicas'"),
+        (Master, (), {"images": "x"}, "did you mean 'image'"),
+        (Launcher, (), {"commands": ["x"]}, "did you mean 'command'"),
+        (RunPolicy, (), {"backoff": 1}, "did you mean 'backoff_limit'"),
+        (PyTorch, (), {"worker": 2}, r"worker=2: give Worker\(...\)"),
+        (MPIJob, (), {"worker": Master(replicas=2)}, r"give Worker\(...\)"),
+        (TfJob, (), {"ps": 1, "num_workers": 1}, r"ps=1: give PS\(...\)"),
+        (Ranks, (), {"timeout_s": "3"}, "timeout_s='3': give seconds"),
+        (Ranks, (), {"grace_s": float("nan")}, "grace_s=nan: give seconds"),
+        (Ranks, (2,), {"log_ranks": (2,)}, r"log_ranks=\(2,\): give a tuple of ranks, 0 to 1"),
+        (Ranks, (2,), {"log_ranks": 0}, "log_ranks=0: give a tuple of ranks"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_with_what_is_meant(
+    config: Callable[..., object], given: tuple[object, ...], options: dict[str, object], text: str
+) -> None:
+    with pytest.raises(DefinitionError, match=text):
+        config(*given, **options)
+
+
+def test_changing_an_option_that_does_not_exist_is_refused_too() -> None:
+    changes: dict[str, Any] = {"nprocs": 2}  # Any: one mistake
+    with pytest.raises(DefinitionError, match="did you mean 'nproc'"):
+        replace(Ranks(), **changes)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["config"][:50])
+def test_configs_can_be_copied_compared_and_sent(row: Row) -> None:
+    config = config_of(str(row["config"]))
+    assert pickle.loads(pickle.dumps(config)) == copy.deepcopy(config) == config
 
 
 def test_local_ranks_of_a_job_are_its_replicas() -> None:

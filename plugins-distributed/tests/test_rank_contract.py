@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -24,6 +25,24 @@ class TestDistributedPlugin(PluginContract):
 class TestRanks(TaskContract):
     task = rank_contract_tasks.from_the_leader
     inputs: ClassVar = {"n": 3}
+
+
+HEAVY = ("attempt", "launcher", "elastic", "zygote", "supervision", "dispatching", "replicas", "rank_run", "messages")
+
+
+def test_the_hook_module_brings_none_of_what_running_needs() -> None:
+    """Every program with a task loads it; `fledge doctor` tells how long that takes."""
+    code = (
+        "import sys, fledge.decorators, fledge.function, fledge.hooks.loading, fledge.wiring\n"
+        "before = set(sys.modules)\n"
+        "import fledge_distributed.hooks\n"
+        "print(*sorted(set(sys.modules) - before))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    loaded = set(done.stdout.split())
+    assert not {f"fledge_distributed.{name}" for name in HEAVY} & loaded
+    assert not {"pickle", "subprocess", "selectors", "socket", "tempfile", "logging", "json"} & loaded
+    assert not {name for name in loaded if name.startswith(("google", "flyteidl", "torch", "numpy"))}
 
 
 def test_a_report_of_ranks_is_a_table_in_which_what_ranks_said_is_only_text() -> None:

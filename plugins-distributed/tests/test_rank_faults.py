@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ import pytest
 from fledge.errors import IgnoreOutputs, NonRecoverableError, RecoverableError
 from fledge_distributed.config import Ranks
 from fledge_distributed.errors import LaunchError, LeaderIgnored, RankFailed, RankTimeout, RemoteTraceback
-from fledge_distributed.launcher import launch, run_ranks
+from fledge_distributed.launcher import Launched, launch, run_ranks
 from fledge_distributed.ranks import current_rank
 
 PRELOAD = ("pytest",)  # the ranks import this file, and with it pytest
@@ -301,6 +302,36 @@ def test_a_rank_in_native_code_gives_its_stack_too() -> None:
     with pytest.raises(RankTimeout) as caught:
         launch(b"", hangs_in_native_code, Ranks(nproc=4, preload=PRELOAD, timeout_s=1.5))
     assert "in hangs_in_native_code" in caught.value.stacks[1]
+
+
+def crashes_when_asked(payload: bytes) -> bytes:
+    """Rank 1 fails; rank 0 crashes in the middle of its answer, as the interpreter's dump of frames does at times."""
+    if current_rank().rank == 1:
+        os.wait() if os.fork() else os._exit(0)  # a moment of the kernel's, so that rank 0 is likely to wait below
+        raise ValueError("the cause") if payload == b"raise" else os.abort()
+    stacks = signal.set_wakeup_fd(-1)
+
+    def crash(number: int, frame: object) -> None:
+        os.write(stacks, b"Current thread 0x1 (most recent call first):\n")
+        faulthandler.disable()
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    faulthandler.unregister(signal.SIGUSR2)
+    signal.signal(signal.SIGUSR2, crash)
+    wait_for_ever()
+    return b""
+
+
+@pytest.mark.parametrize(("payload", "kind"), [(b"raise", ValueError), (b"abort", RankFailed)])
+def test_a_rank_that_crashes_because_it_was_asked_for_its_stack_is_not_blamed(
+    payload: bytes, kind: type[Exception]
+) -> None:
+    launched: list[Launched] = []
+    with pytest.raises(kind) as caught:
+        run_ranks(payload, crashes_when_asked, Ranks(nproc=2, preload=PRELOAD), on_end=launched.append)
+    assert getattr(caught.value, "rank", 1) == 1
+    assert not [note for note in getattr(caught.value, "__notes__", ()) if "SIGSEGV" in note]
+    assert [report.state for report in launched[0].reports] == ["stopped", "failed"]
 
 
 def ignores_sigterm(_: bytes) -> bytes:

@@ -110,6 +110,49 @@ def test_failures_are_named_with_a_rank_in_the_foreground(on_ranks: OnRanks, ran
     assert caught.value.__notes__[0] == f"rank {rank} of 2 (local {rank}, node 0)"
 
 
+def fails_at_first(rank: int) -> tuple[int, int]:
+    restart = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
+    if restart == 0 and current_rank().rank == rank:
+        raise ValueError("at the first start")
+    return restart, os.getpid()
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_rank_in_the_foreground_starts_again_with_the_others(on_ranks: OnRanks, failing: int) -> None:
+    values = on_ranks(fails_at_first, 2, failing, foreground=1, max_restarts=1)
+    assert [restart for restart, _ in values] == [1, 1]
+    assert [pid == os.getpid() for _, pid in values] == [False, True]
+    with pytest.raises(ValueError, match="at the first start") as caught:
+        on_ranks(fails_at_first, 2, failing, foreground=1)
+    assert caught.value.__notes__[0].startswith(f"rank {failing} of 2")
+
+
+def interrupted(rank: int) -> None:
+    if current_rank().rank == rank:
+        raise KeyboardInterrupt
+    threading.Event().wait()
+
+
+def test_ctrl_c_in_the_foreground_ends_the_run(on_ranks: OnRanks) -> None:
+    with pytest.raises(RankFailed, match=r"rank 1 of 2 .*KeyboardInterrupt"):
+        on_ranks(interrupted, 2, 1, foreground=1)
+
+
+def test_ctrl_c_before_its_turn_ends_the_run_as_well(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    program = Path(__file__).parent / "programs" / "interrupted_foreground.py"
+    environment = {**os.environ, "TEST_FIFO": str(fifo)}
+    process = subprocess.Popen([sys.executable, str(program)], stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert fifo.read_text() == "!"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert said.splitlines()[-1] == "KeyboardInterrupt"
+
+
 def test_a_foreground_rank_that_does_not_exist_is_refused(on_ranks: OnRanks) -> None:
     with pytest.raises(RankError, match="rank 7 is not part of the run"):
         on_ranks(adds, 2, 0, foreground=7)

@@ -20,6 +20,7 @@ from fledge_distributed.targets import Target, load_target, to_target
 
 if TYPE_CHECKING:
     from fledge_distributed.config import Ranks
+    from fledge_distributed.stopping import Stop
 
 __all__ = ["IGNORED", "call_on_ranks"]
 
@@ -47,6 +48,7 @@ def call_on_ranks(
     config: Ranks,
     faults: Sequence[Fault] = (),
     attempt_type: AttemptType = Attempt,
+    stop: Stop | None = None,
 ) -> list[Any]:  # Any: the function's own values
     """Call `function(*arguments)` on every rank; the values by rank, `IGNORED` for ranks that raised IgnoreOutputs.
 
@@ -57,7 +59,7 @@ def call_on_ranks(
     for number, argument in enumerate(arguments):
         _check_pickles(argument, f"argument {number} of {getattr(function, '__qualname__', function)}")
     payload = pickle.dumps(_Call(to_target(function), arguments, tuple(faults)))
-    launched = run_ranks(payload, _run, config, collect_all=True, attempt_type=attempt_type)
+    launched = run_ranks(payload, _run, config, collect_all=True, attempt_type=attempt_type, stop=stop)
     ranks = range(config.nproc * config.nnodes)
     return [IGNORED if rank in launched.ignored else unpickled(launched.values[rank]) for rank in ranks]
 

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fledge_distributed.attempt import Attempt
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["run_in_foreground"]
 
 
-def run_in_foreground(rank: int, run: Callable[[AttemptType], object]) -> None:
-    """Call `run(attempt_type)` in a thread; its rank `rank` runs here, in this thread, where a debugger can stop it.
+def run_in_foreground(rank: int, run: Callable[[AttemptType, Stop], object]) -> None:
+    """Call `run(attempt_type, stop)` in a thread; its rank `rank` runs here, where a debugger can stop it.
 
     The process's environment and current rank are the rank's while it runs, once more at each restart. `run` keeps its
     own result.
@@ -41,11 +40,11 @@ def run_in_foreground(rank: int, run: Callable[[AttemptType], object]) -> None:
     """
     errors: list[BaseException] = []
     with Stop() as stop:
-        stage = _Stage(rank, stop)
+        stage = _Stage(rank)
 
         def watch() -> None:
             try:
-                run(lambda zygote, plan, restart: _ForegroundAttempt(zygote, plan, restart, stage))
+                run(lambda zygote, plan, restart: _ForegroundAttempt(zygote, plan, restart, stage), stop)
             except BaseException as exc:  # noqa: BLE001 - raised again in the thread that waits
                 errors.append(exc)
             finally:
@@ -74,8 +73,8 @@ def run_in_foreground(rank: int, run: Callable[[AttemptType], object]) -> None:
 class _Stage:
     """Where the attempt's thread leaves what the foreground needs: a turn per start of its rank; None: it is over."""
 
-    def __init__(self, rank: int, stop: Stop) -> None:
-        self.rank, self.stop = rank, stop
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
         self.turns: queue.SimpleQueue[tuple[Start, Descriptors] | None] = queue.SimpleQueue()
 
 
@@ -83,7 +82,7 @@ class _ForegroundAttempt(Attempt):
     """An attempt that leaves one rank to the caller's thread."""
 
     def __init__(self, zygote: Zygote, plan: Plan, restart: int, stage: _Stage) -> None:
-        super().__init__(zygote, replace(plan, stop=stage.stop), restart)
+        super().__init__(zygote, plan, restart)
         self._stage = stage
 
     def _start_rank(self, start: Start) -> None:

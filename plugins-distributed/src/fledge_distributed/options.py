@@ -27,9 +27,9 @@ def _check_names(cls: Any, count: int, options: dict[str, object]) -> None:  # A
     unnamed = [one.name for one in all_fields if not one.kw_only]
     for name in options:
         if name not in names:
-            raise DefinitionError(
-                f"{cls.__name__} has no option {name!r}; it takes {', '.join(names)}{nearest(name, names)}"
-            )
+            starting = next((f"; did you mean {one!r}?" for one in names if one.startswith(name)), "")
+            meant = starting or nearest(name, names)
+            raise DefinitionError(f"{cls.__name__} has no option {name!r}; it takes {', '.join(names)}{meant}")
         if name in unnamed[:count]:
             raise DefinitionError(f"{cls.__name__}: {name} is given twice, by its place and by its name")
     if count > len(unnamed):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fledge_distributed.attempt import Attempt
 from fledge_distributed.calls import IGNORED, call_on_ranks
 from fledge_distributed.config import Ranks
 from fledge_distributed.faults import Fault, fault_point, hang, kill, late
@@ -27,6 +28,7 @@ from fledge_distributed.leaks import no_leaks
 
 if TYPE_CHECKING:
     from fledge_distributed.launcher import AttemptType
+    from fledge_distributed.stopping import Stop
 
 __all__ = ["IGNORED", "Fault", "OnRanks", "fault_point", "hang", "kill", "late", "no_leaks", "on_ranks"]
 
@@ -59,9 +61,10 @@ class OnRanks:
         config = replace(self._config, nproc=nproc, **options)
         values: list[Any] = []  # Any: the body's own
 
-        def run(attempt_type: AttemptType | None = None) -> None:
-            kind = {} if attempt_type is None else {"attempt_type": attempt_type}
-            values.extend(call_on_ranks(body, *arguments, config=config, faults=faults, **kind))
+        def run(attempt_type: AttemptType = Attempt, stop: Stop | None = None) -> None:
+            values.extend(
+                call_on_ranks(body, *arguments, config=config, faults=faults, attempt_type=attempt_type, stop=stop)
+            )
 
         if foreground is None:
             run()
