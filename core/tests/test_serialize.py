@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from fledge import (
     task_spec,
     task_template,
 )
-from fledge.errors import ContributionConflictError, SerializationError, TargetConflictError
+from fledge.errors import ContributionConflictError, HookCallError, SerializationError, TargetConflictError
 from fledge.hooks.manager import PluginManager
 
 SETTINGS = SerializationSettings(
@@ -192,10 +193,29 @@ def test_custom_is_the_json_it_was(custom: dict[str, Any]) -> None:
     assert idl.json_format.MessageToDict(template.custom) == custom
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, b"x"], ids=["object", "set", "bytes"])
+@pytest.mark.parametrize(
+    "value", [object(), {1, 2}, b"x", math.nan, -math.inf], ids=["object", "set", "bytes", "nan", "infinity"]
+)
 def test_custom_that_is_not_json_names_task_and_setter(value: object) -> None:
     with pytest.raises(SerializationError, match=r"task test\.custom: custom is not JSON \(custom\.k by the task\)"):
         task_template(Custom(get_custom={"k": value}), SETTINGS)
+
+
+def test_custom_that_contains_itself_or_nests_too_deep_is_refused() -> None:
+    mapping: dict[str, Any] = {}  # Any: JSON
+    mapping["k"] = mapping
+    listed: list[Any] = []  # Any: JSON
+    listed.append(listed)
+    deep: Any = 1  # Any: JSON
+    for _ in range(30):
+        deep = {"k": deep}
+    for value in (mapping, listed, deep):
+        with pytest.raises(
+            SerializationError, match=r"not JSON \(custom\.v.* by the task\): more than 30 levels"
+        ):
+            task_template(Custom(get_custom={"v": value}), SETTINGS)
+    template = task_template(Custom(get_custom=deep), SETTINGS)
+    assert idl.tasks.TaskTemplate.FromString(template.SerializeToString()) == template
 
 
 def test_a_whole_number_that_custom_cannot_hold_exactly_is_refused() -> None:
@@ -351,3 +371,52 @@ def test_a_plugins_config_that_is_no_text_names_the_plugin(manager: PluginManage
     manager.register(plugin(get_config=lambda: {"k": 3}), "one")
     with pytest.raises(SerializationError, match=r"config\.k must be text, one gave 3"):
         task_template(Custom(), SETTINGS)
+
+
+ANSWERS: dict[str, tuple[str, Any, str]] = {  # Any: wrong answers
+    "custom": ("get_custom", [1], "custom: one gave a list, not a mapping"),
+    "inside custom": ("get_custom", {"k": [{"m": {1}}]}, r"custom is not JSON (custom.k[0].m by one): {1}"),
+    "config": ("get_config", "text", "config: one gave a str, not a mapping"),
+    "config value": ("get_config", {"k": "\ud800"}, "config.k cannot be encoded"),
+    "container": ("get_container", {"image": "i"}, "container: one gave a dict, not a Container message"),
+    "other message": ("get_container", POD, "container: one gave a K8sPod, not a Container message"),
+    "sql": ("get_sql", "select 1", "sql: one gave a str, not a Sql message"),
+    "resources": ("get_extended_resources", 1, "extended_resources: one gave a int, not a ExtendedResources message"),
+    "pod": ("get_k8s_pod", "pod", "k8s_pod: one gave a str, not a K8sPod message"),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_an_answer_of_the_wrong_kind_names_task_field_and_plugin(manager: PluginManager, case: str) -> None:
+    hook, answer, text = ANSWERS[case]
+    manager.register(plugin(**{hook: lambda: answer}), "one")
+    with pytest.raises(SerializationError) as caught:
+        task_template(Custom(), SETTINGS)
+    assert str(caught.value).startswith(f"task test.custom: {text}")
+
+
+def test_a_tasks_own_answer_of_the_wrong_kind_is_named_too() -> None:
+    with pytest.raises(
+        SerializationError, match=r"test\.custom: container: the task gave a dict, not a Container"
+    ):
+        task_template(Custom(get_container={"image": "i"}), SETTINGS)
+    with pytest.raises(SerializationError, match=r"task test\.custom: config: the task gave a list, not a mapping"):
+        task_template(Custom(get_config=["k"]), SETTINGS)
+
+
+@pytest.mark.parametrize("field", ["env", "prefer"])
+def test_a_plugin_cannot_change_the_settings_it_is_handed(manager: PluginManager, field: str) -> None:
+    def get_custom(settings: SerializationSettings) -> Any:
+        getattr(settings, field)["A"] = "2"
+
+    manager.register(plugin(get_custom=get_custom), "one")
+    settings = SerializationSettings(env={"A": "1"}, prefer={"A": "1"})
+    with pytest.raises(HookCallError, match=r"plugin one: get_custom\(\) failed for task test\.custom: TypeError"):
+        task_template(Custom(), settings)
+    assert getattr(settings, field) == {"A": "1"}
+
+
+def test_a_plugin_reads_and_hands_on_the_settings(manager: PluginManager) -> None:
+    settings = SerializationSettings(project="p", env={"A": "1"}, prefer={"custom.b": "one"})
+    manager.register(plugin(get_config=lambda settings: {"all": settings.serialized_context()}), "one")
+    assert SerializationSettings.from_transport(task_template(Custom(), settings).config["all"]) == settings

@@ -6,16 +6,20 @@ Also remembers, for every field, who set it: the task or a plugin's hook (`expla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fledge import idl
 from fledge.base_task import PythonTask, Task
 from fledge.context import FlyteContextManager
-from fledge.errors import SerializationError, TargetConflictError
+from fledge.errors import SerializationError, TargetConflictError, short_repr
 from fledge.hooks.merge import Origins, merge, replace_message
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from fledge.idl import admin_description, admin_task, tasks
     from fledge.settings import Documentation, SerializationSettings
 
@@ -25,6 +29,7 @@ _TASK = "the task"
 _OWN_FIELDS = ("id", "type", "metadata", "interface", "task_type_version")
 _TARGETS = ("container", "k8s_pod", "sql")
 _REPLACED = ("sql", "container", "extended_resources")
+_DEEPEST = 30  # a level of `custom` is three messages, and protobuf reads 100 inside each other
 
 
 class Contributors(Protocol):
@@ -113,7 +118,6 @@ def _merge_mappings(
 ) -> None:
     custom, who = _merged("custom", task.get_custom(settings), task, settings, plugins)
     if custom:
-        _refuse_inexact(task.name, custom, "custom")
         try:
             idl.json_format.ParseDict(custom, template.custom)
         except (idl.json_format.ParseError, TypeError, ValueError) as exc:
@@ -124,7 +128,10 @@ def _merge_mappings(
         if not isinstance(value, str):
             at = f"config.{key}"
             raise SerializationError(f"task {task.name}: {at} must be text, {who.get(at, _TASK)} gave {value!r}")
-        template.config[key] = value
+        try:
+            template.config[key] = value
+        except UnicodeEncodeError as exc:
+            raise SerializationError(f"task {task.name}: config.{key} cannot be encoded: {exc}") from exc
     origins.update(who)
 
 
@@ -136,23 +143,55 @@ def _merged(
     plugins: Contributors,
 ) -> tuple[dict[str, Any], Origins]:  # Any: JSON
     """The task's own mapping and those of plugins, and who set what."""
+    answers = _answers(name, task, settings, plugins)
+    if own is None and not answers:
+        return {}, {}
+    given = [(_TASK, own), *answers]
+    for who, mapping in given:
+        if mapping is not None and not isinstance(mapping, Mapping):
+            raise SerializationError(f"task {task.name}: {name}: {who} gave a {type(mapping).__name__}, not a mapping")
+        if name == "custom" and mapping:
+            _check_json(task.name, mapping, name, who)
+    return merge(name, given, settings.prefer)
+
+
+def _answers(
+    name: str,
+    task: Task,
+    settings: SerializationSettings,
+    plugins: Contributors,
+    **handed: Message | None,
+) -> list[tuple[str, Any]]:  # Any: a mapping or a message
+    """Who of the plugins contributes what. What they are handed cannot be changed, or is a copy of their own."""
     hook = f"get_{name}"
-    answers = plugins.contributions(hook, task, settings=settings) if plugins.implements(hook) else []
-    return merge(name, [(_TASK, own), *answers], settings.prefer) if own or answers else ({}, {})
+    if not plugins.implements(hook):
+        return []
+    copies = {key: _copy(message) for key, message in handed.items()}
+    env, prefer = MappingProxyType(dict(settings.env)), MappingProxyType(dict(settings.prefer))
+    return plugins.contributions(hook, task, settings=replace(settings, env=env, prefer=prefer), **copies)
 
 
-def _refuse_inexact(task_name: str, value: object, where: str) -> None:
-    """SerializationError for a whole number that would change: the numbers of `custom` are doubles."""
+def _check_json(task_name: str, value: object, where: str, who: str, depth: int = 0) -> None:
+    """SerializationError for what JSON does not know, a number that a double would change, and what nests too deep."""
+    if value is None or isinstance(value, str):
+        return
     if isinstance(value, int):
         bits = value.bit_length()
         if bits > 53 and (bits > 1024 or value % (1 << (bits - 53))):
-            raise SerializationError(f"task {task_name}: {where} cannot hold {value} exactly. Write it as text")
-    elif isinstance(value, Mapping):
-        for key, one in value.items():
-            _refuse_inexact(task_name, one, f"{where}.{key}")
-    elif isinstance(value, (list, tuple)):
-        for number, one in enumerate(value):
-            _refuse_inexact(task_name, one, f"{where}[{number}]")
+            reason = f"{where} cannot hold {value} exactly. Write it as text"
+            raise SerializationError(f"task {task_name}: {reason} (set by {who})")
+    elif isinstance(value, float) and isfinite(value):
+        return
+    elif isinstance(value, (Mapping, list, tuple)) and depth < _DEEPEST:
+        if isinstance(value, Mapping):
+            inside = [(f"{where}.{key}", one) for key, one in value.items()]
+        else:
+            inside = [(f"{where}[{number}]", one) for number, one in enumerate(value)]
+        for at, one in inside:
+            _check_json(task_name, one, at, who, depth + 1)
+    else:
+        reason = f"more than {_DEEPEST} levels" if depth == _DEEPEST else short_repr(value)
+        raise SerializationError(f"task {task_name}: custom is not JSON ({where} by {who}): {reason}")
 
 
 def _set_messages(
@@ -177,7 +216,12 @@ def _set_messages(
         raise TargetConflictError(task.name, targets)
     for name, (message, who) in found.items():
         if message is not None:
-            getattr(template, name).CopyFrom(message)
+            target = getattr(template, name)
+            try:
+                target.CopyFrom(message)
+            except TypeError as exc:
+                kinds = f"a {type(message).__name__}, not a {type(target).__name__} message"
+                raise SerializationError(f"task {task.name}: {name}: {who} gave {kinds}") from exc
             origins[name] = who
 
 
@@ -190,11 +234,9 @@ def _replaced(
     **others: Any,  # Any: as `own`
 ) -> tuple[Any, str, bool]:  # Any: as `own`
     """The message that stands, who gave it, and whether that was a plugin."""
-    hook = f"get_{name}"
-    if not plugins.implements(hook):
+    answers = _answers(name, task, settings, plugins, own=own, **others)
+    if not answers:
         return own, "" if own is None else _TASK, False
-    handed = {key: _copy(message) for key, message in {"own": own, **others}.items()}
-    answers = plugins.contributions(hook, task, settings=settings, **handed)
     message, who = replace_message(name, (_TASK, own), answers, settings.prefer)
     return message, who, any(answer is not None for _, answer in answers)
 

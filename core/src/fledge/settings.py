@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -152,7 +152,8 @@ class SerializationSettings:
 
     def serialized_context(self) -> str:
         """The settings as text for an environment variable: JSON, gzip (no time stamp), base64."""
-        return base64.b64encode(gzip.compress(json.dumps(asdict(self)).encode(), mtime=0)).decode()
+        plain = replace(self, env=dict(self.env), prefer=dict(self.prefer))  # hooks are handed read-only ones
+        return base64.b64encode(gzip.compress(json.dumps(asdict(plain)).encode(), mtime=0)).decode()
 
     @classmethod
     def from_transport(cls, text: str) -> SerializationSettings:
