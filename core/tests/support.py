@@ -15,9 +15,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from fledge import entrypoint, idl
+from fledge.hooks.discovery import installed_plugins
 
 HERE = Path(__file__).parent
 RESOLVER = "fledge.resolver.default_task_resolver"
+INSTALLED = ",".join(plugin.name for plugin in installed_plugins())
 
 
 def cases(count: int) -> settings:
@@ -125,7 +127,7 @@ def fresh_process(
         **os.environ,
         "PYTHONPATH": os.pathsep.join(map(str, python_path)),
         "PYTHONWARNINGS": "error",
-        "FLEDGE_DISABLE_PLUGINS": "dataframes,distributed,pod,pydantic,sql,storage",
+        "FLEDGE_DISABLE_PLUGINS": INSTALLED,
         **(env or {}),
     }
     return subprocess.run(
