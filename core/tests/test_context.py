@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.tests.support import fresh_process
 from fledge import (
     ExecutionParameters,
     ExecutionState,
@@ -259,3 +260,42 @@ def test_a_secret_that_is_not_there_names_every_place(tmp_path: Path) -> None:
         Secrets(local=True, folder=str(tmp_path)).get("group", "key")
     with pytest.raises(FledgeError, match="name a group, a key or both"):
         Secrets(local=True).get()
+
+
+USES_A_SECRET = """
+from fledge import RecoverableError, current_context, task
+
+tries = []
+
+@task(retries=1, cache=True, cache_version="1", enable_deck=True, timeout=60)
+def login(user: str) -> str:
+    token = current_context().secrets.get("shop", "token")
+    tries.append(token)
+    if len(tries) == 1:
+        raise RecoverableError("the service did not answer")
+    if user == "nobody":
+        raise ValueError("no such user")
+    return user
+"""
+
+
+@pytest.mark.parametrize("how", [(), ("--like-container",), ("--isolate",)], ids=["here", "container", "isolated"])
+@pytest.mark.parametrize("user", ["somebody", "nobody"])
+def test_a_secret_is_written_nowhere(tmp_path: Path, how: tuple[str, ...], user: str) -> None:
+    """Not to the log at its lowest level, the traces, the cache, the decks, inputs, outputs or errors."""
+    (tmp_path / "shop.py").write_text(USES_A_SECRET)
+    env = {
+        "_FSEC_SHOP_TOKEN": "hunter2",
+        "FLEDGE_CACHE": "1",
+        "FLEDGE_CACHE_DIR": str(tmp_path / "cache"),
+        "FLEDGE_LOG": "DEBUG",
+        "FLEDGE_TRACE_HOOKS": "1",
+        "TMPDIR": str(tmp_path),
+    }
+    done = fresh_process("-m", "fledge.cli", "run", *how, "shop.py:login", "--user", user, cwd=tmp_path, env=env)
+    assert ("somebody" in done.stdout) == (user == "somebody" and not how), done.stderr
+    assert "the service did not answer" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert files
+    assert not [file for file in files if b"hunter2" in file.read_bytes()]
