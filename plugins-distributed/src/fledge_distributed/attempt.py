@@ -102,9 +102,10 @@ class Attempt:
     def _starts(self) -> Iterator[Start]:
         """What each rank of this machine is told."""
         config, host = self._config, self._plan.host
-        self._ports = [held_port() for _ in range(1 if host is None else 0)]
-        wants_addresses = self._plan.environment is not no_environment and host is None
-        self._ports += [held_port() for _ in range(self._world.size if wants_addresses else 0)]
+        wants_addresses = self._plan.environment is not no_environment
+        wanted = 1 + self._world.size if wants_addresses else 1
+        for _ in range(wanted if host is None else 0):
+            self._ports.append(held_port())
         addresses = [f"127.0.0.1:{holder.getsockname()[1]}" for holder in self._ports[1:]]
         address, port, run_id = "127.0.0.1", 0, uuid.uuid4().hex
         if host is None:
@@ -132,7 +133,7 @@ class Attempt:
 
     def _open(self, start: Start) -> Descriptors:
         """Our ends of a rank's pipes, registered; its own ends, to be sent and closed (but for the job's)."""
-        (out, out_end), (err, err_end), (stacks, stacks_end) = os.pipe(), os.pipe(), os.pipe()
+        (out, out_end), (err, err_end), (stacks, stacks_end) = _pipes(3, self._world.place(start.rank.rank))
         ours, theirs = socket.socketpair()
         streams = {out: ("stdout", LineSplitter()), err: ("stderr", LineSplitter())}
         rank = RankState(start.rank, Channel(ours), streams, stacks)
@@ -394,11 +395,30 @@ def held_port() -> socket.socket:
     """A bound socket that does not listen: nobody else is given its port, and rank 0 can listen on it all the same.
 
     Works because both sides set SO_REUSEADDR (torch's store and gRPC do); measured: `bind(0)` of others never gets it.
+
+    Raises:
+        LaunchError: All ports are in use.
     """
     holder = socket.socket()
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    holder.bind(("127.0.0.1", 0))
+    try:
+        holder.bind(("127.0.0.1", 0))
+    except OSError as exc:
+        holder.close()
+        raise LaunchError(f"no port of 127.0.0.1 can be held for the ranks to meet at: {exc.strerror}") from exc
     return holder
+
+
+def _pipes(count: int, place: str) -> list[tuple[int, int]]:
+    """LaunchError when this process has as many open files as it may have."""
+    pipes: list[tuple[int, int]] = []
+    try:
+        pipes.extend(os.pipe() for _ in range(count))
+    except OSError as exc:
+        for fd in (fd for pipe in pipes for fd in pipe):
+            os.close(fd)
+        raise LaunchError(f"{place} could not be started: {exc.strerror}; `ulimit -n` is the limit") from exc
+    return pipes
 
 
 def _read(fd: int) -> bytes | None:

@@ -21,6 +21,10 @@ __all__ = ["Failure", "World", "first_failure", "listed", "signal_name", "to_err
 
 
 _NONE: Mapping[int, str] = MappingProxyType({})
+_HINTS: Mapping[int | None, str] = {
+    signal.SIGKILL: "the system kills the largest process when memory runs out",
+    signal.SIGBUS: "memory that was mapped cannot be had: /dev/shm or the disk of a mapped file may be full",
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def _rank_failed(
     trouble = root.trouble
     exitcode = trouble.exitcode if trouble is not None else root.exitcode
     headline = root.headline if trouble is None or exitcode is None else _left(exitcode)
-    hint = "; the system kills the largest process when memory runs out" if root.signal == signal.SIGKILL else ""
+    hint = f"; {_HINTS[root.signal]}" if root.signal in _HINTS else ""
     message = f"{world.place(root.rank)}: {headline}{hint}"
     recoverable = trouble is not None and trouble.recoverable
     error = RankFailed(

@@ -1,0 +1,179 @@
+"""What a machine or a program may lack: shared memory, ports, open files, a module for the function."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from fledge_distributed import RankFailed, Ranks, current_rank
+from fledge_distributed.attempt import held_port
+from fledge_distributed.launcher import launch, run_ranks
+from fledge_distributed.plans import Host
+
+PROGRAMS = Path(__file__).parent / "programs"
+PRELOAD = ("pytest",)
+WITHIN_S = 60
+
+
+def unshared(*options: str) -> list[str]:
+    """The beginning of a command in namespaces of its own; skips where this user may not have them."""
+    if shutil.which("unshare") is None:
+        pytest.skip("namespaces need `unshare` of util-linux, which is not installed")
+    tried = subprocess.run(["unshare", *options, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip(f"namespaces cannot be made here: {tried.stderr.strip()}")
+    return ["unshare", *options]
+
+
+def on_full_machine(what: str, *before: str) -> str:
+    command = [*before, sys.executable, str(PROGRAMS / "full_machine.py"), what]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+WITH_SMALL_SHM = ("sh", "-c", 'mount -t tmpfs -o size=64k tmpfs /dev/shm && exec "$@"', "sh")
+
+
+@pytest.mark.parametrize(
+    ("what", "texts"),
+    [
+        ("value", ["50000000 bytes"]),
+        ("write", ["OSError: [Errno 28] No space left on device", "| rank 1 of 2 (local 1, node 0)"]),
+        ("map", ["RankFailed: rank 1 of 2 (local 1, node 0): killed by SIGBUS; ", "/dev/shm", "may be full"]),
+    ],
+)
+def test_a_full_dev_shm_ends_only_those_who_use_it_and_says_so(what: str, texts: list[str]) -> None:
+    told = on_full_machine(what, *unshared("--mount"), *WITH_SMALL_SHM)
+    for text in texts:
+        assert text in told
+
+
+def test_a_machine_without_a_free_port_is_told_so() -> None:
+    told = on_full_machine("ports", *unshared("--net"))
+    assert told.startswith("LaunchError: no port of 127.0.0.1 can be held for the ranks to meet at: Address already in")
+
+
+def test_more_ranks_than_open_files_allow_are_refused() -> None:
+    told = on_full_machine("files")
+    assert told.startswith("LaunchError: rank ")
+    assert "could not be started: Too many open files; `ulimit -n` is the limit" in told
+
+
+def listens(_: bytes) -> bytes:
+    if current_rank().is_leader:
+        socket.create_server(("127.0.0.1", int(os.environ["MASTER_PORT"])), reuse_port=False).close()
+    else:
+        threading.Event().wait()
+    return b""
+
+
+def test_a_port_of_the_job_that_is_in_use_is_the_leaders_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        host = Host(0, "127.0.0.1", other.getsockname()[1], "job")
+        with pytest.raises(OSError, match="in use") as caught:
+            run_ranks(b"", listens, Ranks(nproc=2, preload=PRELOAD), host=host)
+    assert caught.value.__notes__[0] == "rank 0 of 2 (local 0, node 0)"
+
+
+def returns_early(_: bytes) -> bytes:
+    """Rank 1 returns; the others wait for it until the kernel tells them that it has gone."""
+    if current_rank().rank == 1:
+        with socket.create_server(("127.0.0.1", int(os.environ["MASTER_PORT"]))) as server:
+            for _number in range(2):
+                server.accept()[0].close()
+        return b""
+    client = socket.socket()
+    while client.connect_ex(("127.0.0.1", int(os.environ["MASTER_PORT"]))):
+        client.close()
+        client = socket.socket()
+    if not client.recv(1):
+        raise ConnectionError(f"Connection closed by peer, says rank {current_rank().rank}")
+    return b""
+
+
+def test_a_rank_that_returned_while_others_waited_for_it_is_named() -> None:
+    with pytest.raises(ConnectionError, match="closed by peer") as caught:
+        launch(b"", returns_early, Ranks(nproc=3, preload=PRELOAD))
+    assert "had already returned: rank 1" in caught.value.__notes__
+
+
+# -- a function that no module holds -----------------------------------------------------------------------------------
+
+CELL = """
+from fledge import task
+from fledge_distributed import Ranks, current_rank
+offset = 40
+
+def helper(x):
+    return x + offset + current_rank().world_size
+
+@task(task_config=Ranks(nproc=2))
+def add(x: int) -> int:
+    if x < 0:
+        raise ValueError(f"from rank {current_rank().rank}")
+    return helper(x)
+"""
+CALL = """
+print(add(x=1))
+try:
+    add(x=-1)
+except ValueError as exc:
+    print(exc.args[0], "|", exc.__cause__)
+"""
+SHOWN = ["43", "from rank", "ValueError: from rank"]
+
+
+def shown_by(*command: str, stdin: str | None = None) -> str:
+    done = subprocess.run(
+        [sys.executable, *command], input=stdin, capture_output=True, text=True, timeout=WITHIN_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_task_of_a_script_of_a_command_and_of_standard_input_runs_on_ranks(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(CELL + CALL)
+    for shown in (shown_by(str(script)), shown_by("-c", CELL + CALL), shown_by("-", stdin=CELL + CALL)):
+        assert all(text in shown for text in SHOWN), shown
+
+
+NOTEBOOK = """
+import linecache, sys
+for number, cell in enumerate([{cell!r}, {changed!r}, {call!r}]):
+    name = f"<cell {{number}}>"
+    linecache.cache[name] = (len(cell), None, cell.splitlines(True), name)
+    exec(compile(cell, name, "exec"), sys.modules["__main__"].__dict__)
+"""
+
+
+def test_cells_of_a_notebook_may_be_run_again_with_changes() -> None:
+    """A kernel runs cells one by one in `__main__`, which has no file."""
+    changed = CELL.replace("offset = 40", "offset = 50")
+    shown = shown_by("-c", NOTEBOOK.format(cell=CELL, changed=changed, call=CALL))
+    assert "53" in shown
+
+
+def test_a_script_without_a_guard_is_not_run_again_by_its_ranks(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(f"print('top level')\n{CELL}{CALL}")
+    assert shown_by(str(script)).count("top level") == 1
+
+
+def exits_at_once(_: bytes) -> bytes:
+    os._exit(3)
+
+
+def test_ports_are_free_again_after_failures() -> None:
+    with pytest.raises(RankFailed):
+        launch(b"", exits_at_once, Ranks(nproc=2, preload=PRELOAD))
+    with held_port() as holder:
+        assert holder.getsockname()[1]
