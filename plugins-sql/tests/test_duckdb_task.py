@@ -177,8 +177,8 @@ def test_a_placeholder_in_quotes_is_the_values_text() -> None:
 
 def test_typed_literals_take_placeholders() -> None:
     query = "select date '{{ .inputs.d }}' + interval '{{ .inputs.n }} days', date $d + interval $n day"
-    run = DuckDBTask("dates", query, kwtypes(d=dt.date, n=int), kwtypes(r=list[dict]))  # type: ignore[type-arg] # free-form rows
-    (row,) = run.execute(d=dt.date(2024, 2, 28), n=2)
+    run = DuckDBTask("dates", query, kwtypes(d=dt.date, n=int))
+    (row,) = run.execute(d=dt.date(2024, 2, 28), n=2).to_pylist()
     assert set(row.values()) == {dt.datetime(2024, 3, 1)}  # noqa: DTZ001 - date + interval has no zone
 
 
@@ -398,7 +398,7 @@ def test_a_file_that_cannot_be_finished_is_not_there(tmp_path: Path) -> None:
     query = "select cast(case when i = 290000 then 'x' else '1' end as int) as n from range(300000) r(i)"
     with pytest.raises(QueryError, match="Could not convert"):
         DuckDBTask("broken", query, outputs=kwtypes(r=FlyteFile))()
-    with pytest.raises(QueryError, match="Could not convert"):
+    with pytest.raises(QueryError, match=r"Could not convert|an error that DuckDB did not keep"):  # the second: 1.5
         DuckDBTask("broken", query.replace(" as n", " as n, [1] as l"), outputs=kwtypes(r=FlyteFile))()
 
 

@@ -24,6 +24,11 @@ class Flight:
     delay: float
 
 
+class FlightDict(TypedDict):
+    carrier: str
+    delay: float
+
+
 class Place(TypedDict):
     name: str
     lat: float
@@ -148,11 +153,12 @@ def test_parameters_have_their_declared_type_whatever_the_value(name: str) -> No
     [
         kwtypes(carrier=str, delay=float),
         Flight,
+        FlightDict,
         pa.schema([("carrier", pa.string()), ("delay", pa.float64())]),
     ],
-    ids=["kwtypes", "dataclass", "schema"],
+    ids=["kwtypes", "dataclass", "typed dict", "schema"],
 )
-def test_columns_are_declared_in_three_ways(declared: Any) -> None:
+def test_columns_are_declared_in_four_ways(declared: Any) -> None:
     checked = check_query("select * from t", kwtypes(t=Annotated[pa.Table, declared]))
     assert [(column.name, column.sql_type) for column in checked.columns or ()] == [
         ("carrier", "VARCHAR"),
@@ -181,6 +187,8 @@ def test_a_column_type_that_duckdb_does_not_read_is_named() -> None:
 def test_a_type_without_meaning_in_sql_is_refused() -> None:
     with pytest.raises(SQLDefinitionError, match="has no SQL type"):
         check_query("select $a", kwtypes(a=complex))
+    with pytest.raises(SQLDefinitionError, match=r"a Flight is no parameter.*list\[Flight\]"):
+        check_query("select $a", kwtypes(a=Flight))
 
 
 # -- names -------------------------------------------------------------------------------------------------------------

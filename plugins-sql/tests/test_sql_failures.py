@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -296,6 +296,11 @@ def test_a_reader_that_breaks_is_named() -> None:
 
 # -- numbers and times at their ends -----------------------------------------------------------------------------------
 
+
+class Seen(TypedDict):
+    x: dt.datetime
+
+
 ODD = pa.table({"x": [math.nan, math.inf, -math.inf, None, -0.0]})
 
 
@@ -347,7 +352,7 @@ def test_integers_beyond_64_bits_are_exact_in_tables_and_refused_as_int() -> Non
         ("select 'infinity'::date as x", dt.date),
         ("select '-infinity'::timestamptz as x", dt.datetime),
         ("select '0044-03-15 (BC)'::date as x", dt.date),
-        ("select timestamp '20000-01-01' as x", list[dict]),  # type: ignore[type-arg] # free-form rows
+        ("select timestamp '20000-01-01' as x", list[Seen]),
     ],
 )
 def test_a_time_that_python_has_not_is_named_and_stays_in_a_table(query: str, kind: Any) -> None:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-import datetime as dt
-import decimal
-import enum
 import re
-import typing
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +12,7 @@ from fledge.context import current_context
 from fledge.errors import StorageError
 from fledge_sql.engine import EngineError
 from fledge_sql.errors import QueryError
+from fledge_sql.python_values import free_value, reader_of, row_reader
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,12 +32,8 @@ Value = Any  # Any: whatever the task declares
 def converted(output: Output, table: pa.Table) -> Value:
     """A table, rows or a handle, as the output declares."""
     if output.kind == "rows":
-        rows = _read(table.to_pylist, f"output {output.name!r}")
-        if not dataclasses.is_dataclass(output.annotation):
-            return rows
-        hints = typing.get_type_hints(output.annotation)
-        make: Value = output.annotation
-        return [make(**{name: _python(hints[name], value) for name, value in row.items()}) for row in rows]
+        read = free_value if output.annotation is dict else row_reader(output.annotation)
+        return _read(lambda: [read(row) for row in table.to_pylist()], output.name)
     if getattr(output.annotation, "__name__", "") == "StructuredDataset":
         return output.annotation(dataframe=table)
     return table
@@ -95,8 +88,7 @@ def scalars(outputs: tuple[Output, ...], table: pa.Table) -> Value:
     values = {}
     for index, output in enumerate(outputs):
         column = table.column(output.name if len(outputs) > 1 else index)
-        where = f"output {output.name!r}"
-        value = _read(lambda: _python(output.annotation, column[0].as_py()), where) if table.num_rows else None  # noqa: B023 - called at once
+        value = _read(partial(_first, column, reader_of(output.annotation)), output.name)
         if value is None and not output.optional:
             raise QueryError(
                 f"output {output.name!r} is NULL, but it is not Optional. Declare it Optional, or use coalesce"
@@ -105,37 +97,16 @@ def scalars(outputs: tuple[Output, ...], table: pa.Table) -> Value:
     return values if len(outputs) > 1 else next(iter(values.values()))
 
 
-def _read(read: Callable[[], Value], where: str) -> Value:
-    """DuckDB has days and times that Python has not: infinity, and those outside of the years 1 to 9999."""
+def _first(column: pa.ChunkedArray, read: Callable[[Value], Value]) -> Value:
+    return read(column[0].as_py()) if len(column) else None
+
+
+def _read(read: Callable[[], Value], name: str) -> Value:
+    """DuckDB has times that Python has not: infinity, nanoseconds, and those outside of the years 1 to 9999."""
     try:
         return read()
     except (OverflowError, ValueError) as exc:
         raise QueryError(
-            f"{where}: Python has no value for what the query gave: {exc}. Take it as a table, or cast it to VARCHAR"
+            f"output {name!r}: Python has no value for what the query gave: {exc}. "
+            "Take it as a table, or cast it to VARCHAR"
         ) from exc
-
-
-def _python(annotation: Value, value: Value) -> Value:
-    """An Arrow value as the declared Python type."""
-    if value is None:
-        return None
-    arguments = [one for one in typing.get_args(annotation) if one is not type(None)]
-    if len(arguments) == 1 and _origin(annotation) is not list:
-        annotation = arguments[0]
-    if annotation is int and isinstance(value, decimal.Decimal):
-        return int(value)
-    if annotation is decimal.Decimal and isinstance(value, int):
-        return decimal.Decimal(value)
-    if annotation is dt.timedelta and hasattr(value, "months"):
-        if value.months:
-            raise QueryError("an INTERVAL with months or years has no fixed length; use date arithmetic in the query")
-        return dt.timedelta(days=value.days, microseconds=value.nanoseconds / 1000)
-    if annotation is dt.datetime and isinstance(value, dt.datetime) and value.tzinfo is not None:
-        return value.astimezone(dt.timezone.utc)
-    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        return annotation(value)
-    return value
-
-
-def _origin(annotation: Value) -> Value:
-    return typing.get_origin(annotation)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fledge import code_version as code_versions
     from fledge.context import FlyteContext
     from fledge.idl import interface as interface_messages
-    from fledge.idl import literals, tasks
+    from fledge.idl import tasks
     from fledge.settings import Resources, SerializationSettings
     from fledge_sql import caching, checking, engine, running, table_inputs, transpiling
     from fledge_sql.schemas import Native
@@ -124,12 +124,12 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
         """What the check at definition found."""
         return self._checked
 
-    def input_literals(self, ctx: FlyteContext, kwargs: Mapping[str, Value]) -> literals.LiteralMap:
-        """The inputs of a call as literals; a reader is read on the way, so it is looked at before."""
+    def local_execute(self, ctx: FlyteContext, **kwargs: Value) -> Value:
+        """A call here; a reader is read when it becomes a literal, so it is looked at before."""
         for name, value in kwargs.items():
             if type(value).__name__ == "RecordBatchReader":
                 table_inputs.take_reader(name, value)
-        return super().input_literals(ctx, kwargs)
+        return super().local_execute(ctx, **kwargs)
 
     def execute(self, **kwargs: Value) -> Value:
         """Run the query; in a container a table is streamed to its file and never held whole."""

@@ -39,6 +39,7 @@ __all__ = [
     "open_private",
     "quoted",
     "reads_in_step",
+    "reads_nanoseconds_with_zone",
 ]
 
 LOCK_ATTEMPTS = 5
@@ -183,7 +184,15 @@ class Cursor:
 
     def next_batch(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
         """The next batch of this cursor's reader; None after the last one."""
-        return self._interruptible(lambda: next(reader, None))
+        import pyarrow as pa  # noqa: PLC0415 - loaded already: the reader is of it
+
+        try:
+            return self._interruptible(lambda: next(reader, None))
+        except (pa.ArrowException, OSError) as exc:  # what passed Arrow's C interface has lost its class
+            error = _taken_apart(str(exc), "Run", "", 0)
+            if not error.interrupted and "interrupt" in error.message.lower() and self._work.was_stopped:
+                error = _stopped("it was stopped")
+            raise self._seen(error) from exc
 
     def parse(self, sql: str) -> list[dict[str, Any]]:  # Any: DuckDB's own tree, as JSON
         """DuckDB's own parse tree of each statement. EngineError when it is not made of queries."""
@@ -256,7 +265,19 @@ class Cursor:
         try:
             return self._work.run(work)
         except StoppedEarly:
-            raise EngineError("INTERRUPT", "it was stopped before it began", None, (), "") from None
+            raise _stopped("it was stopped before it began") from None
+        except EngineError as exc:
+            raise self._seen(exc) from exc.__cause__
+
+    def _seen(self, error: EngineError) -> EngineError:
+        """DuckDB 1.5 may tell of the interrupt by which a failing thread ends the others, in place of the failure."""
+        if not error.interrupted or self._work.was_stopped:
+            return error
+        return EngineError("Run", "an error that DuckDB did not keep ended the query; run it again", None, (), "")
+
+
+def _stopped(how: str) -> EngineError:
+    return EngineError("INTERRUPT", how, None, (), "")
 
 
 def _sample(sql_type: str) -> object:
@@ -283,6 +304,11 @@ def engine_version() -> str:
 
 def reads_in_step() -> bool:
     """Whether batches of a stream are read when they are needed; before 2.0 pyarrow reads far ahead for DuckDB."""
+    return _major() >= 2
+
+
+def reads_nanoseconds_with_zone() -> bool:
+    """Whether Arrow's timestamp[ns, tz=...] keeps its digits; before 2.0 they are cut to microseconds."""
     return _major() >= 2
 
 

@@ -26,11 +26,14 @@ class Interruptible:
 
     Args:
         interrupt: Stops the native call that runs; without effect when none does.
+
+    Attributes:
+        was_stopped: `stop` was called, sooner or later.
     """
 
     def __init__(self, interrupt: Callable[[], None]) -> None:
         self._interrupt = interrupt
-        self._is_busy = self._is_stopping = False
+        self.was_stopped = self._is_busy = self._is_stopping = False
         self._lock = threading.RLock()  # a signal handler may come in while this thread holds it
 
     def run(self, work: Work) -> Any:  # Any: whatever the work gives
@@ -54,7 +57,7 @@ class Interruptible:
         with self._lock:
             if self._is_stopping:
                 return
-            self._is_stopping = True
+            self.was_stopped = self._is_stopping = True
             if not self._is_busy:
                 return
         threading.Thread(target=self._insist, name="fledge-sql-stop", daemon=True).start()

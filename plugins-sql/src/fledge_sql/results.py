@@ -19,10 +19,13 @@ __all__ = ["check_result"]
 
 # What Arrow or parquet would change in silence or refuse after the query ran; matched where a type stands, at any
 # depth.
+_NAMELESS = r"[A-Z_]+( WITH TIME ZONE)?(\(\d+,\d+\))?(\[\d*\])*[,)]"  # a field that is a type alone, as row(1, 'a') has
 _UNSAFE = re.compile(
-    r"(?<![\w\"])(?:"
-    r"(INTERVAL|BIT|UHUGEINT|BIGNUM|GEOMETRY|VARIANT)(?=$|[\[\],)])|(UNION)\(|(TIME WITH TIME ZONE)|(\"NULL\"))"
+    r"(?<![\w\"])(?:(?P<type>INTERVAL|BIT|UHUGEINT|BIGNUM|GEOMETRY|VARIANT|TYPE)(?=$|[\[\],)])|(?P<union>UNION)\("
+    rf"|(?P<zone>TIME WITH TIME ZONE)|(?P<null>\"NULL\")|(?P<struct>STRUCT)\({_NAMELESS})"
 )
+# What a dict of no declared types cannot hold on its way to the next task.
+_NOT_FREE = re.compile(r"(?<![\w\"])(DATE|DECIMAL|INTERVAL|MAP|TIME|TIMESTAMP)(\w*)(?=$|[\[\],)( ])")
 _INSTEAD = {
     "INTERVAL": "extract(epoch FROM x) or CAST(x AS VARCHAR)",
     "BIT": "CAST(x AS VARCHAR)",
@@ -30,6 +33,8 @@ _INSTEAD = {
     "BIGNUM": "CAST(x AS VARCHAR)",
     "GEOMETRY": "CAST(x AS VARCHAR)",
     "VARIANT": "CAST(x AS JSON)",
+    "TYPE": "CAST(x AS VARCHAR)",
+    "STRUCT": "{'name': x, ...}: its fields have no names",
     "UNION": "union_tag(x) and union_extract(x, ...)",
     "TIME WITH TIME ZONE": "CAST(x AS TIME)",
     '"NULL"': "CAST(NULL AS ...) with the type you mean",
@@ -68,9 +73,12 @@ def check_result(outputs: Sequence[Output], columns: Sequence[Column], bound: Bo
 
 def unsafe_type(sql_type: str) -> str:
     """The part of a type that neither Arrow nor parquet keeps; empty when all survives."""
-    bare = re.sub(r"ENUM\('(?:[^']|'')*'(?:, '(?:[^']|'')*')*\)", "ENUM", sql_type)
-    found = _UNSAFE.search(bare)
-    return next((group for group in found.groups() if group), "") if found else ""
+    found = _UNSAFE.search(_without_enums(sql_type))
+    return next((group for group in found.groupdict().values() if group), "") if found else ""
+
+
+def _without_enums(sql_type: str) -> str:
+    return re.sub(r"ENUM\('(?:[^']|'')*'(?:, '(?:[^']|'')*')*\)", "ENUM", sql_type)
 
 
 def _check_table(output: Output, columns: Sequence[Column], bound: BoundText) -> None:
@@ -87,6 +95,8 @@ def _check_table(output: Output, columns: Sequence[Column], bound: BoundText) ->
                     f"column {column.name!r} has type {column.sql_type}: {unsafe} does not survive in Arrow and parquet"
                 )
                 raise _error(bound, message, column.name, f"Convert it in the query, as {_INSTEAD[unsafe]}.")
+    if output.annotation is dict:
+        _check_free(columns, bound)
     if output.columns is None:
         return
     _check_names([column.name for column in output.columns], columns, bound)
@@ -108,6 +118,21 @@ def _check_table(output: Output, columns: Sequence[Column], bound: BoundText) ->
                 message,
                 given.name,
                 f"Cast it: CAST(... AS {declared.sql_type}) AS {quoted_if_needed(given.name)}.",
+            )
+
+
+def _check_free(columns: Sequence[Column], bound: BoundText) -> None:
+    for column in columns:
+        found = _NOT_FREE.search(_without_enums(column.sql_type))
+        if found or unsafe_type(column.sql_type):
+            hint = (
+                "Declare list[Row] with a dataclass or TypedDict Row, or convert it in the query: CAST(x AS VARCHAR)."
+            )
+            raise _error(
+                bound,
+                f"column {column.name!r} is {column.sql_type}, which a free dict does not hold",
+                column.name,
+                hint,
             )
 
 

@@ -38,9 +38,10 @@ else:
 
 __all__ = ["Runner"]
 
-MAX_KNOWN_RESULTS = 256  # sets of input schemas whose result was compared already
+MAX_KNOWN = 256
 BATCH_ROWS = 122_880  # DuckDB's own row group
 _OF_A_TABLE = re.compile(r"arrow_scan: get_next failed|reading the stream")  # as 1.5 and 2.0 say that a stream broke
+Schema = Any  # Any: pyarrow has no types of its own
 Value = Any  # Any: whatever the task declares
 
 
@@ -57,7 +58,7 @@ class Runner:
         self._name = name
         self._query = query
         self._settings = settings
-        self._known_results: set[tuple[object, ...]] = set()
+        self._known: set[tuple[object, ...]] = set()  # texts with schemas of tables that were compared already
 
     def __call__(self, values: Mapping[str, Value], *, stream: bool = False) -> Value:
         """The outputs: one value, or a dict by name for several.
@@ -83,12 +84,18 @@ class Runner:
             if progress.is_wanted():
                 tables = until_done.enter_context(watching.progress_of(f"query {self._name}", cursor, tables))
             until_done.callback(FlyteContextManager.current_context().on_cancel(cursor.interrupt))
+            run = _Run(query, bound, values, parameters, cursor, until_done, decks)
+            schemas = {name: getattr(frame, "schema", None) for name, (frame, _) in tables.items()}
+            key = (bound.sql, *schemas.values())
+            if key not in self._known:
+                self._check_tables(schemas)
             for name, (frame, _) in tables.items():
                 cursor.register(name, frame)
-            run = _Run(query, bound, values, parameters, cursor, until_done, decks)
             if query.access.writes:
                 return run.script()
-            self._compare(run, tables)
+            if key not in self._known:
+                check_result(query.outputs, cursor.columns(bound.sql, parameters), bound)
+                self._know(key)
             return run.result(bound.sql, parameters, stream=stream)
 
     def _open(self, values: Mapping[str, Value]) -> Cursor:
@@ -111,19 +118,15 @@ class Runner:
                 )
         return self._query.bind({name: values[name] for name in self._query.names})
 
-    def _compare(self, run: _Run, tables: Mapping[str, tuple[Value, int]]) -> None:
-        """Once per set of schemas: the tables and what the query will give against what is declared."""
-        schemas = {name: getattr(frame, "schema", None) for name, (frame, _) in tables.items()}
-        key = (run.bound.sql, *schemas.values())
-        if key in self._known_results:
-            return
+    def _check_tables(self, schemas: Mapping[str, Schema]) -> None:
         for name, schema in schemas.items():
             if schema is not None:
                 check_declared(self._query.tables[name], schema)
-        check_result(self._query.outputs, run.cursor.columns(run.bound.sql, run.parameters), run.bound)
-        if len(self._known_results) >= MAX_KNOWN_RESULTS:
-            self._known_results.clear()
-        self._known_results.add(key)
+
+    def _know(self, key: tuple[object, ...]) -> None:
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        self._known.add(key)
 
 
 class _Run:
@@ -194,15 +197,9 @@ class _Run:
 
     def _batches(self, source: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         """It can be cut short between batches and within one."""
-        import pyarrow as pa  # noqa: PLC0415 - loaded already: the source is of it
-
         with _named_errors(self.query, self.bound, self._values, self.parameters):
-            try:
-                while (batch := self.cursor.next_batch(source)) is not None:
-                    yield batch
-            except (pa.ArrowException, OSError) as exc:
-                kind = "INTERRUPT" if "interrupt" in str(exc).lower() else "Run"
-                raise EngineError(kind, str(exc), None, (), "") from exc
+            while (batch := self.cursor.next_batch(source)) is not None:
+                yield batch
             self._show_plan()
 
     def _file(self, output: Output, sql: str, parameters: Mapping[str, Value]) -> Value:

@@ -189,6 +189,9 @@ def declare_input(name: str, annotation: Native) -> ParameterInput | NameInput |
         return TableInput(name, _declared_columns(name, metadata))
     bare, optional = _without_none(plain)
     secret = any(one is Secret or isinstance(one, Secret) for one in metadata)
+    if _is_row(bare):
+        way_out = f"Give its fields one by one, or a table as list[{bare.__name__}]"
+        raise SQLDefinitionError(f"input {name!r}: a {bare.__name__} is no parameter. {way_out}")
     sql_type = _arrow_metadata(name, metadata) or sql_type_of(f"input {name!r}", bare)
     element = sql_type[:-2] if sql_type.endswith("[]") else ""
     return ParameterInput(name, sql_type, optional, element, secret)
@@ -223,6 +226,9 @@ def sql_type_of(where: str, annotation: Native) -> str:
     scalar = SCALARS.get(_value_type(bare))
     if scalar is not None:
         return scalar
+    if _is_row(bare):
+        inner = ", ".join(f'"{column.name}" {column.sql_type}' for column in _columns_of(where, bare))
+        return f"STRUCT({inner})"
     origin, arguments = _origin(bare), typing.get_args(bare)
     if origin is list:
         return f"{sql_type_of(where, arguments[0])}[]"
@@ -243,6 +249,8 @@ def _accepted(where: str, bare: Native) -> str:
         return rf"({_accepted(where, item)})\[\d*\]"
     if _origin(bare) is dict:
         return r"MAP\(.*\)|STRUCT\(.*\)"
+    if _is_row(bare):
+        return r"STRUCT\(.*\)"
     raise SQLDefinitionError(
         f"{where}: a query cannot return {bare!r}. Use pa.Table, another table type, list[Row] with a dataclass Row, "
         f"FlyteFile for parquet, or a scalar: {', '.join(sorted(t.__name__ for t in _ACCEPTS))}"
@@ -333,9 +341,6 @@ def _column(where: str, field: str, annotation: Native) -> DeclaredColumn:
     if exact:
         return DeclaredColumn(field, exact)
     bare, _ = _without_none(plain)
-    if dataclasses.is_dataclass(bare) or typing.is_typeddict(bare):
-        inner = ", ".join(f'"{c.name}" {c.sql_type}' for c in _columns_of(where, bare))
-        return DeclaredColumn(field, f"STRUCT({inner})", r"STRUCT\(.*\)")
     sql_type = sql_type_of(f"column {where}", bare)
     if bare is dt.datetime:
         sql_type = "TIMESTAMP"  # what most files and frames hold; a column with a zone fits as well

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fledge.errors import nearest
 from fledge_sql.arrow_types import arrow_schema, sql_columns
-from fledge_sql.engine import Column
+from fledge_sql.engine import Column, engine_version, reads_nanoseconds_with_zone
 from fledge_sql.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def scannable(table: TableInput, value: Value, scans: int) -> Value:
     import pyarrow as pa  # noqa: PLC0415 - heavy; loaded when a table is first passed
 
     if isinstance(value, pa.Table):
-        return value
+        return value if reads_nanoseconds_with_zone() else _in_microseconds(table.name, value)
     if table.row is not None:
         return _rows_to_table(table, value)
     if isinstance(value, pa.RecordBatchReader):
@@ -50,7 +50,7 @@ def scannable(table: TableInput, value: Value, scans: int) -> Value:
         return value
     from fledge_dataframes.libraries import to_arrow  # noqa: PLC0415 - loads pyarrow
 
-    return to_arrow(value)
+    return scannable(table, to_arrow(value), scans)
 
 
 _used_readers: weakref.WeakSet[Any] = weakref.WeakSet()  # Any: record batch readers
@@ -135,6 +135,23 @@ def check_declared(table: TableInput, schema: pa.Schema) -> None:
         if not declared.fits(found):
             reason = f"column {declared.name!r} is {found}, declared {declared.sql_type}"
             raise ParameterError(table.name, "a table", reason)
+
+
+def _in_microseconds(name: str, table: pa.Table) -> pa.Table:
+    """Times with a zone as such an engine can hold them."""
+    import pyarrow as pa  # noqa: PLC0415 - loaded already: the table is of it
+
+    for index, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and field.type.unit == "ns" and field.type.tz is not None:
+            try:
+                column = table.column(index).cast(pa.timestamp("us", field.type.tz))
+            except pa.ArrowInvalid as exc:
+                reason = (
+                    f"column {field.name!r} holds nanoseconds with a zone, which DuckDB {engine_version()} would cut"
+                )
+                raise ParameterError(name, "a table", f"{reason}. Take DuckDB 2, or microseconds") from exc
+            table = table.set_column(index, field.name, column)
+    return table
 
 
 def _rows_to_table(table: TableInput, rows: Value) -> Value:
