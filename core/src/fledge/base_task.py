@@ -273,9 +273,8 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             TypeConversionError: An input does not fit its declared type.
             CallError: An argument the interface does not have.
         """
-        inputs = self.input_literals(ctx, kwargs)
-        found = self.run_locally(ctx, inputs).literals
         compiled = self._compiled(ctx)
+        found = self.run_locally(ctx, self._fill_inputs(ctx, compiled, kwargs)).literals
         names, only = compiled.outputs, compiled.only
         if only is not None and only in found and len(found) == 1:
             return Promise(only, found[only])
@@ -286,7 +285,12 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
 
     def input_literals(self, ctx: FlyteContext, kwargs: Mapping[str, Value]) -> literals.LiteralMap:
         """The inputs of a call as literals. CallError for a name that is no input, TypeConversionError for a value."""
-        converters = self._compiled(ctx).inputs
+        return self._fill_inputs(ctx, self._compiled(ctx), kwargs)
+
+    def _fill_inputs(
+        self, ctx: FlyteContext, compiled: CompiledInterface, kwargs: Mapping[str, Value]
+    ) -> literals.LiteralMap:
+        converters = compiled.inputs
         literal_map = idl.literals.LiteralMap()
         target, storage, name = literal_map.literals, ctx.storage, ""
         try:

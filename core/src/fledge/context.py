@@ -119,10 +119,7 @@ class Scratch:
         folder: The folder if anybody asked for it.
     """
 
-    __slots__ = ("folder",)
-
-    def __init__(self) -> None:
-        self.folder: str | None = None
+    folder: str | None = None
 
     @property
     def path(self) -> str:

@@ -16,7 +16,7 @@ from fledge.types.freeform import convert_dict, copy_free_dict, is_key, key_from
 from fledge.types.hints import unwrap
 from fledge.types.kinds import Annotation, Plain, Value
 from fledge.types.mismatch import Mismatch, key_step
-from fledge.types.wire import MSGPACK, decode, encode, msgpack_struct_type, read_indirect
+from fledge.types.wire import MSGPACK, decode, msgpack_codec, msgpack_struct_type, read_indirect, unencodable
 
 if TYPE_CHECKING:
     from fledge.idl import literals as pb_literals
@@ -255,8 +255,12 @@ def compile_struct(
     pack, unpack = plain.pack, plain.unpack
 
     def fill(literal: pb_literals.Literal, value: object, storage: StorageRouter) -> None:
-        binary = literal.scalar.binary
-        binary.value, binary.tag = encode(pack(value, storage)), MSGPACK
+        packed, binary = pack(value, storage), literal.scalar.binary
+        try:
+            binary.value = msgpack_codec()[0](packed)
+        except (UnicodeEncodeError, OverflowError) as exc:
+            raise unencodable(exc, packed) from exc
+        binary.tag = MSGPACK
 
     def read(literal: pb_literals.Literal, storage: StorageRouter) -> object:
         binary = literal.scalar.binary

@@ -73,30 +73,32 @@ def _pack_fields(
     return packed
 
 
-_Step = tuple[str, type | None, Callable[..., Value], bool]  # name, class that is its own plain form, unpack, required
+def _unpacker(
+    python_type: Annotation, fields: list[Field], forms: Mapping[str, PlainForm], make: Callable[..., Value]
+) -> Callable[..., Value]:
+    """From a plain dict to `make(**values)`: a required field must be there, unknown ones are left out."""
+    steps = [(one.name, forms[one.name].as_is, forms[one.name].unpack, one.required) for one in fields]
 
+    def unpack(plain: object, storage: StorageRouter) -> object:
+        if type(plain) is not dict:
+            raise Mismatch(python_type, plain)
+        values, name = {}, ""
+        try:
+            for name, as_is, unpack_field, required in steps:
+                if name in plain:
+                    value = plain[name]
+                    values[name] = value if type(value) is as_is else unpack_field(value, storage)
+                elif required:
+                    raise Mismatch(python_type, plain, f"field {name!r} is missing")  # noqa: TRY301 - its step joins the path below
+        except Mismatch as exc:
+            raise (exc if exc.value is plain else exc.inside(f".{name}")) from exc.__cause__
+        try:
+            return make(**values)
+        except Exception as exc:  # a user's __init__ or __post_init__ may raise anything
+            name = class_of(python_type).__name__
+            raise Mismatch(python_type, plain, f"{name}(...): {type(exc).__name__}: {exc}") from exc
 
-def _steps(fields: list[Field], forms: Mapping[str, PlainForm]) -> list[_Step]:
-    return [(one.name, forms[one.name].as_is, forms[one.name].unpack, one.required) for one in fields]
-
-
-def _unpack_fields(
-    plain: Plain, steps: list[_Step], storage: StorageRouter, python_type: Annotation
-) -> dict[str, Value]:
-    """The fields that are there; one that is required and missing is a Mismatch, unknown ones are left out."""
-    if type(plain) is not dict:
-        raise Mismatch(python_type, plain)
-    values, name = {}, ""
-    try:
-        for name, as_is, unpack, required in steps:
-            if name in plain:
-                value = plain[name]
-                values[name] = value if type(value) is as_is else unpack(value, storage)
-            elif required:
-                raise Mismatch(python_type, plain, f"field {name!r} is missing")  # noqa: TRY301 - its step joins the path below
-    except Mismatch as exc:
-        raise (exc if exc.value is plain else exc.inside(f".{name}")) from exc.__cause__
-    return values
+    return unpack
 
 
 class DataclassTransformer(_StructTransformer):
@@ -126,7 +128,6 @@ class DataclassTransformer(_StructTransformer):
         fields, forms = self._fields(python_type), self._forms(python_type, registry)
         cls = class_of(python_type)
         packs = [(name, form.as_is, form.pack) for name, form in forms.items()]
-        steps = _steps(fields, forms)
         late = [field.name for field in fields if not field.init]
 
         def pack(value: object, storage: StorageRouter) -> object:
@@ -144,16 +145,14 @@ class DataclassTransformer(_StructTransformer):
                 raise Mismatch(python_type, value, f"its field {name!r} is not set") from exc
             return packed
 
-        def unpack(plain: object, storage: StorageRouter) -> object:
-            values = _unpack_fields(plain, steps, storage, python_type)
-            after = [(name, values.pop(name)) for name in late if name in values] if late else ()
-            try:
-                made = cls(**values)
-                for name, value in after:
-                    object.__setattr__(made, name, value)
-            except Exception as exc:  # a user's __init__ or __post_init__ may raise anything
-                raise Mismatch(python_type, plain, f"{cls.__name__}(...): {type(exc).__name__}: {exc}") from exc
+        def make(**values: Value) -> object:
+            after = [(name, values.pop(name)) for name in late if name in values]
+            made = cls(**values)
+            for name, value in after:
+                object.__setattr__(made, name, value)
             return made
+
+        unpack = _unpacker(python_type, fields, forms, make if late else cls)
 
         def fits(value: object) -> bool:
             return type(value) is cls and all(form.fits(getattr(value, name, None)) for name, form in forms.items())
@@ -172,7 +171,6 @@ class TypedDictTransformer(_StructTransformer):
 
     def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         fields, forms = self._fields(python_type), self._forms(python_type, registry)
-        steps = _steps(fields, forms)
         required = {field.name for field in fields if field.required}
 
         def pack(value: object, storage: StorageRouter) -> object:
@@ -184,13 +182,11 @@ class TypedDictTransformer(_StructTransformer):
                 raise Mismatch(python_type, value, f"{what} key {min(missing or unknown, key=repr)!r}")
             return _pack_fields(value, forms, storage)
 
-        def unpack(plain: object, storage: StorageRouter) -> object:
-            return _unpack_fields(plain, steps, storage, python_type)
-
         def fits(value: object) -> bool:
             known = type(value) is dict and required <= value.keys() <= forms.keys()
             return known and all(forms[key].fits(item) for key, item in value.items())  # type: ignore[attr-defined]  # a dict
 
+        unpack = _unpacker(python_type, fields, forms, dict)
         return PlainForm(pack, unpack, lambda: typed_dict_schema(fields, forms), (dict,), fits)
 
 
@@ -212,7 +208,7 @@ class NamedTupleTransformer(_StructTransformer):
 
     def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         fields, forms, cls = self._fields(python_type), self._forms(python_type, registry), class_of(python_type)
-        steps = _steps(fields, forms)
+        unpack_named = _unpacker(python_type, fields, forms, cls)
 
         def pack(value: object, storage: StorageRouter) -> object:
             if type(value) is not cls:
@@ -224,7 +220,7 @@ class NamedTupleTransformer(_StructTransformer):
                 raise Mismatch(python_type, plain)
             named = dict(zip(forms, plain, strict=False))
             try:
-                return cls(**_unpack_fields(named, steps, storage, python_type))
+                return unpack_named(named, storage)
             except Mismatch as exc:
                 raise (Mismatch(python_type, plain, exc.reason) if exc.value is named else exc) from exc.__cause__
 

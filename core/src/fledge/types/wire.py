@@ -25,37 +25,36 @@ if TYPE_CHECKING:
 __all__ = [
     "MSGPACK",
     "decode",
-    "encode",
+    "msgpack_codec",
     "msgpack_struct_type",
     "read_indirect",
     "read_uri",
     "simple_type",
+    "unencodable",
 ]
 
 MSGPACK = "msgpack"
 
 
 @cache
-def _msgspec() -> tuple[Callable[[Plain], bytes], Callable[[bytes], Plain]]:
+def msgpack_codec() -> tuple[Callable[[Plain], bytes], Callable[[bytes], Plain]]:
+    """Plain values to bytes, and back."""
     from msgspec import msgpack  # noqa: PLC0415 - only structured values need it
 
     return msgpack.Encoder().encode, msgpack.Decoder().decode
 
 
-def encode(plain: object) -> bytes:
-    """Plain values as MessagePack. Mismatch for text that is not valid Unicode and for an integer beyond 64 bits."""
-    try:
-        return _msgspec()[0](plain)
-    except UnicodeEncodeError as exc:
-        raise Mismatch("text", exc.object, f"not valid Unicode: {exc.reason}") from exc
-    except OverflowError as exc:
-        raise Mismatch("integers of 64 bits", plain, str(exc)) from exc
+def unencodable(error: UnicodeEncodeError | OverflowError, plain: object) -> Mismatch:
+    """Why plain values are no MessagePack: text that is not valid Unicode, or an integer beyond 64 bits."""
+    if isinstance(error, UnicodeEncodeError):
+        return Mismatch("text", error.object, f"not valid Unicode: {error.reason}")
+    return Mismatch("integers of 64 bits", plain, str(error))
 
 
 def decode(data: bytes, expected: object, literal: pb_literals.Literal) -> Plain:
     """The plain value of a `scalar.binary` literal with tag "msgpack", out of its bytes."""
     try:
-        return _msgspec()[1](data)
+        return msgpack_codec()[1](data)
     except Exception as exc:  # whatever bytes from outside make msgspec raise: they are not the value we expect
         raise Mismatch(expected, literal, f"the MessagePack bytes cannot be read: {exc}") from exc
 
