@@ -40,6 +40,15 @@ class ContainerRun:
     error: errors.ErrorDocument | None
 
     @property
+    def is_worth_another_attempt(self) -> bool:
+        """Did the task raise a recoverable error of the user's?"""
+        if self.error is None:
+            return False
+        error, kinds = self.error.error, idl.errors.ContainerError.Kind
+        is_users = error.origin == idl.execution.ExecutionError.ErrorKind.USER
+        return is_users and error.kind == kinds.RECOVERABLE
+
+    @property
     def deck(self) -> Path | None:
         path = self.folder / "out" / DECK_FILE
         return path if path.exists() else None
@@ -68,6 +77,7 @@ def run_like_container(
     env: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
     raw_prefix: str | None = None,
+    attempt: int = 0,
 ) -> ContainerRun:
     """Run the task's own command line with the platform's templates filled in.
 
@@ -79,6 +89,7 @@ def run_like_container(
         env: Added to this process's environment, over the task's own.
         timeout_s: Longest run; the process and all it started are killed then.
         raw_prefix: Where files and tables of the outputs go; None: `raw/` in the folder.
+        attempt: Counted from 0; each finds the checkpoint of the one before in the folder.
 
     Raises:
         TaskTimeoutError: It ran longer.
@@ -87,12 +98,13 @@ def run_like_container(
     settings = settings or SerializationSettings()
     inputs_file = inputs if isinstance(inputs, Path) else write_inputs(task, inputs, folder)
     shutil.rmtree(folder / "out", ignore_errors=True)  # or its files would be taken for this run's
+    checkpoint, previous = (folder / "checkpoint" / str(number) for number in (attempt, attempt - 1))
     values = {
         "{{.input}}": str(inputs_file),
         "{{.outputPrefix}}": str(folder / "out"),
         "{{.rawOutputDataPrefix}}": raw_prefix or str(folder / "raw"),
-        "{{.checkpointOutputPrefix}}": str(folder / "checkpoint"),
-        "{{.prevCheckpointPrefix}}": "",
+        "{{.checkpointOutputPrefix}}": str(checkpoint),
+        "{{.prevCheckpointPrefix}}": str(previous) if previous.exists() else "",
     }
     command = [values.get(arg, arg) for arg in task.get_command(settings)]
     at = command.index("fledge-execute")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from fledge import like_container as containers
     from fledge.cli.targets import Target
+    from fledge.like_container import ContainerRun
 else:
     pdb = lazy("pdb")
     shutil = lazy("shutil")
@@ -144,14 +145,10 @@ def _in_fresh_process(target: Target, inputs: dict[str, Any], *, keep: bool) -> 
     try:
         # What outlives the folder goes where a plain run would leave it.
         lasting = None if keep else FlyteContextManager.current_context().storage.raw_prefix
-        done = containers.run_like_container(
-            target, inputs, folder, timeout_s=target.metadata.timeout_s, raw_prefix=lasting
-        )
-        click.echo(done.stdout, nl=False)
+        done = _last_attempt(target, inputs, folder, lasting, 1 if keep else target.metadata.retries + 1)
         if keep:
             click.echo(f"files: {folder}", err=True)
         if done.error is not None:
-            click.echo(done.stderr, nl=False, err=True)
             error = done.error.error
             click.echo(f"error.pb: {error.code}", err=True)
             sys.exit(1 if error.origin == idl.execution.ExecutionError.ErrorKind.USER else 3)
@@ -162,6 +159,26 @@ def _in_fresh_process(target: Target, inputs: dict[str, Any], *, keep: bool) -> 
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _last_attempt(
+    target: PythonAutoContainerTask[Any],  # Any: of any config
+    inputs: dict[str, Any],  # Any: as the task declares
+    folder: Path,
+    raw_prefix: str | None,
+    attempts: int,
+) -> ContainerRun:
+    """Run in fresh processes until another attempt is not worth it, and show what each of them prints."""
+    attempt = 0
+    while True:
+        done = containers.run_like_container(
+            target, inputs, folder, timeout_s=target.metadata.timeout_s, raw_prefix=raw_prefix, attempt=attempt
+        )
+        click.echo(done.stdout, nl=False)
+        click.echo(done.stderr, nl=False, err=True)
+        attempt += 1
+        if attempt == attempts or not done.is_worth_another_attempt:
+            return done
 
 
 def _read_outputs(target: Target, outputs: Any) -> dict[str, Any]:  # Any: a LiteralMap; as the task declares

@@ -1,0 +1,131 @@
+"""`fledge run --isolate`, `--like-container` and `--pdb`: what they do beyond a plain run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from core.tests.support import INSTALLED, fresh_process
+
+TASKS = """
+    import os, sys, time
+    from pathlib import Path
+    from fledge import FlyteFile, RecoverableError, current_context, task
+
+    @task
+    def where() -> int:
+        print("printed")
+        print("told", file=sys.stderr)
+        return os.getpid()
+
+    @task
+    def makes_file(text: str) -> FlyteFile:
+        path = Path(current_context().working_directory, "made.txt")
+        path.write_text(text)
+        return FlyteFile(str(path))
+
+    @task(retries=2)
+    def flaky(good_attempt: int) -> int:
+        checkpoint = current_context().checkpoint
+        attempt = int(checkpoint.read() or b"0") + 1
+        checkpoint.write(str(attempt).encode())
+        print("attempt", attempt)
+        if attempt < good_attempt:
+            raise RecoverableError("the service did not answer")
+        return attempt
+
+    @task(retries=2)
+    def broken(a: int) -> int:
+        print("attempt")
+        raise ValueError(a)
+
+    @task(timeout=1)
+    def stuck(pid_file: str) -> None:
+        Path(pid_file).write_text(str(os.getpid()))
+        time.sleep(600)
+
+    @task
+    def divides(a: int, b: int) -> float:
+        secret = 6 * 7
+        return a / b
+"""
+
+
+@pytest.fixture(autouse=True)
+def tasks(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(textwrap.dedent(TASKS))
+
+
+def run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {"TMPDIR": str(tmp_path / "tmp"), "PYTHONUNBUFFERED": "1"}
+    (tmp_path / "tmp").mkdir(exist_ok=True)
+    return fresh_process("-m", "fledge.cli", "run", *arguments, cwd=tmp_path, env=env)
+
+
+def test_an_isolated_run_gives_the_value_and_leaves_no_folder(tmp_path: Path) -> None:
+    done = run(tmp_path, "--isolate", "tasks.py:where")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("printed\no0: ")
+    assert done.stderr == "told\n"
+    assert os.listdir(tmp_path / "tmp") == []
+
+
+def test_a_file_outlives_an_isolated_run(tmp_path: Path) -> None:
+    done = run(tmp_path, "--isolate", "--json", "tasks.py:makes_file", "--text", "kept")
+    (made,) = tmp_path.glob("runs/*/*/made.txt")
+    assert made.read_text() == "kept"
+    assert str(made) in done.stdout
+
+
+@pytest.mark.parametrize(("good_attempt", "attempts", "code"), [(1, 1, 0), (3, 3, 0), (4, 3, 1)])
+def test_an_isolated_run_has_its_retries_and_their_checkpoints(
+    tmp_path: Path, good_attempt: int, attempts: int, code: int
+) -> None:
+    done = run(tmp_path, "--isolate", "tasks.py:flaky", "--good-attempt", str(good_attempt))
+    assert done.returncode == code
+    assert [line for line in done.stdout.splitlines() if line.startswith("attempt")] == [
+        f"attempt {number}" for number in range(1, attempts + 1)
+    ]
+    assert done.stderr.count("RecoverableError: the service did not answer") == min(attempts, good_attempt - 1)
+
+
+def test_an_error_that_is_final_has_one_attempt_in_isolation(tmp_path: Path) -> None:
+    done = run(tmp_path, "--isolate", "tasks.py:broken", "--a", "1")
+    assert (done.returncode, done.stdout) == (1, "attempt\n")
+
+
+def test_a_run_like_a_container_is_one_attempt(tmp_path: Path) -> None:
+    done = run(tmp_path, "--like-container", "tasks.py:flaky", "--good-attempt", "2")
+    assert (done.returncode, done.stdout) == (1, "attempt 1\n")
+    assert "error.pb: USER:RecoverableError" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes of POSIX")
+def test_native_code_past_its_timeout_is_killed_in_isolation(tmp_path: Path) -> None:
+    done = run(tmp_path, "--isolate", "tasks.py:stuck", "--pid-file", str(tmp_path / "pid"))
+    assert done.returncode == 1
+    assert "TaskTimeoutError: task tasks.stuck ran longer than its timeout of 1 s" in done.stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert os.listdir(tmp_path / "tmp") == []
+
+
+def test_the_debugger_opens_where_the_task_failed(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fledge.cli", "run", "--pdb", "tasks.py:divides", "--a", "1", "--b", "0"],
+        cwd=tmp_path,
+        env={**os.environ, "FLEDGE_DISABLE_PLUGINS": INSTALLED},
+        input="p secret\nq\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "return a / b" in done.stdout
+    assert "(Pdb) 42" in done.stdout
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
