@@ -10,14 +10,6 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from fledge.lazy import lazy
-
-if TYPE_CHECKING:
-    import pathlib
-else:
-    pathlib = lazy("pathlib")
 
 __all__ = ["GROUP", "InstalledPlugin", "installed_plugins"]
 
@@ -69,23 +61,25 @@ def _in_folder(folder: str) -> Iterator[InstalledPlugin]:
         except (OSError, UnicodeDecodeError):
             continue
         if f"[{GROUP}]" in text:
-            yield from _parse(text, *_name_and_version(pathlib.Path(entry)))
+            yield from _parse(text, *_name_and_version(entry))
 
 
-def _name_and_version(info: pathlib.Path) -> tuple[str, str]:
+def _name_and_version(info: str) -> tuple[str, str]:
     """From the METADATA file, whose first lines are `Name:` and `Version:`; else from the folder's name."""
     name, version = "", ""
-    for candidate in (info / "METADATA", info / "PKG-INFO"):
-        if candidate.is_file():
-            for line in candidate.read_text(encoding="utf-8", errors="replace").splitlines():
-                if not line:
+    metadata = os.path.join(info, "METADATA")
+    if not os.path.isfile(metadata):
+        metadata = os.path.join(info, "PKG-INFO")
+    if os.path.isfile(metadata):
+        with open(metadata, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if not line.strip():
                     break
                 if line.startswith("Name: "):
                     name = line[6:].strip()
                 elif line.startswith("Version: "):
                     version = line[9:].strip()
-            break
-    stem_name, _, stem_version = info.stem.partition("-")
+    stem_name, _, stem_version = os.path.splitext(os.path.basename(info))[0].partition("-")
     return (name or stem_name).lower().replace("_", "-"), version or stem_version
 
 
