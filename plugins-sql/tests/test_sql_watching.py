@@ -18,9 +18,9 @@ from fledge.cancellation import Cancellation
 from fledge.progress import ProgressReport, shown_to
 from fledge.testing import fresh_context
 from fledge_sql import DuckDB, DuckDBTask, QueryCancelled
-from fledge_sql.engine import engine_version
+from fledge_sql.engine import engine_version, open_cursor
 from fledge_sql.hooks import render
-from fledge_sql.watching import QueryPlan, plan_html, plan_of
+from fledge_sql.watching import QueryPlan, plan_html, plan_of, progress_of
 
 Table = Annotated[pa.Table, kwtypes(k=int, v=str)]
 table = pa.table({"k": [1, 2, 1], "v": ["<b>a</b>", "b", "c"]})
@@ -137,6 +137,13 @@ def test_a_watched_query_gives_the_same(name: str) -> None:
     result, reports = told_of(task, t=table)
     assert result == task(t=table)
     assert (reports[0].state, reports[-1].state) == ("running", "finished")
+
+
+@pytest.mark.parametrize("scans", [{"t": 1, "u": 1}, {"t": 2}], ids=["two tables", "two scans"])
+def test_where_the_plan_depends_on_sizes_duckdb_is_told_them(scans: dict[str, int]) -> None:
+    tables = {name: (table, count) for name, count in scans.items()}
+    with open_cursor() as cursor, progress_of("query q", cursor, tables) as watched:
+        assert [frame is table for frame, _ in watched.values()] == [True] * len(scans)
 
 
 @pytest.mark.parametrize("kind", ["reader", "dataset"])

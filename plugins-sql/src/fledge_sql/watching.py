@@ -127,9 +127,10 @@ def progress_of(
 ) -> Iterator[Mapping[str, tuple[Any, int]]]:  # Any: what DuckDB scans
     """Report how far the query of a watched cursor is: percent of the rows of its tables, as they are read.
 
-    DuckDB knows nothing of the rows of Arrow tables. Where some table cannot be counted (a reader, a folder of files,
-    all before DuckDB 2.0), and where there is none, its own estimate is reported, which it makes for its own tables,
-    files and functions.
+    DuckDB does not tell how far it has read an Arrow table. A table that counts does not tell DuckDB how long it is, and
+    then joins run in any order: only a single scan is counted. For more of them, where the table cannot be counted (a
+    reader, a folder of files, all before DuckDB 2.0), and where there is none, DuckDB's own estimate is reported, which
+    it makes for its own tables, files and functions.
 
     Args:
         name: Of the work, for a person.
@@ -141,7 +142,8 @@ def progress_of(
     """
     count = _RowCount()
     counted = {name: (count.of(frame, scans), scans) for name, (frame, scans) in tables.items()}
-    is_counted = bool(tables) and reads_in_step() and all(isinstance(frame, _Counted) for frame, _ in counted.values())
+    is_single = sum(scans for _, scans in tables.values()) == 1
+    is_counted = is_single and reads_in_step() and all(isinstance(frame, _Counted) for frame, _ in counted.values())
     ended = threading.Event()
 
     def ask(tracker: Tracker) -> None:
