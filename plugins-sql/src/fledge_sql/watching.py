@@ -127,10 +127,10 @@ def progress_of(
 ) -> Iterator[Mapping[str, tuple[Any, int]]]:  # Any: what DuckDB scans
     """Report how far the query of a watched cursor is: percent of the rows of its tables, as they are read.
 
-    DuckDB does not tell how far it has read an Arrow table. A table that counts does not tell DuckDB how long it is, and
-    then joins run in any order: only a single scan is counted. For more of them, where the table cannot be counted (a
-    reader, a folder of files, all before DuckDB 2.0), and where there is none, DuckDB's own estimate is reported, which
-    it makes for its own tables, files and functions.
+    DuckDB does not tell how far it has read an Arrow table. A table that counts does not tell DuckDB how long it is,
+    and then joins run in any order: only a single scan is counted. For more of them, where the table cannot be counted
+    (a reader, a folder of files, all before DuckDB 2.0), and where there is none, DuckDB's own estimate is reported,
+    which it makes for its own tables, files and functions.
 
     Args:
         name: Of the work, for a person.
