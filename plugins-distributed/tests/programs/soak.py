@@ -1,6 +1,7 @@
 """Every fault many times over: is the right rank blamed each time, and is nothing left? Exit code 1 if not.
 
-Then the same with 64 ranks, once for each fault, and once without one.
+Then as often: a rank that hangs is named, and a cancelled run ends. Then 64 ranks: each fault once, and once without
+one. With --torch the fault comes while the other ranks wait in a gloo collective.
 
 python soak.py --repeats 100 [--torch]
 """
@@ -11,15 +12,18 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from fledge_distributed import RankFailed, Ranks, current_rank
+from fledge_distributed import RankCancelled, RankFailed, Ranks, RankTimeout, current_rank
 from fledge_distributed.launcher import launch, run_ranks
 from fledge_distributed.leaks import no_leaks
+from fledge_distributed.stopping import Stop
 
 MANY = 64
 FAULTS: dict[str, Callable[[], object]] = {
@@ -54,6 +58,20 @@ def fail_alone(payload: bytes) -> bytes:
     return b""
 
 
+def hang(_: bytes) -> bytes:
+    """Rank 1 does not return."""
+    if current_rank().rank == 1:
+        threading.Event().wait()
+    return b""
+
+
+def tell_and_wait(payload: bytes) -> bytes:
+    """Each rank writes a byte to the pipe, and waits."""
+    os.write(os.open(payload.decode(), os.O_WRONLY), b"!")
+    threading.Event().wait()
+    return b""
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=100)
@@ -64,6 +82,8 @@ def main() -> int:
     config = Ranks(given.nproc, preload=("torch.distributed",) if given.torch else (), grace_s=1.0)
     wrong = repeated(body, config, given.repeats)
     if not given.torch:
+        wrong += hung(replace(config, timeout_s=0.3), given.repeats)
+        wrong += cancelled(config, given.repeats)
         many = replace(config, nproc=MANY)
         wrong += repeated(body, many, 1)
         wrong += not all_return(many)
@@ -87,6 +107,63 @@ def repeated(body: Callable[[bytes], bytes], config: Ranks, repeats: int) -> int
     return wrong
 
 
+def hung(config: Ranks, repeats: int) -> int:
+    """How often another rank than 1 was said to hang, or its stack was not there."""
+    wrong = 0
+    slowest = 0.0
+    with no_leaks():
+        for _ in range(repeats):
+            begun = time.perf_counter()
+            try:
+                launch(b"", hang, config)
+            except RankTimeout as exc:
+                wrong += exc.missing != (1,) or "in hang" not in exc.stacks[1]
+            else:
+                wrong += 1
+            slowest = max(slowest, time.perf_counter() - begun)
+    print(f"{config.nproc} ranks, hang after {config.timeout_s} s: {wrong} wrong, slowest {slowest:.2f} s", flush=True)
+    return wrong
+
+
+def cancelled(config: Ranks, repeats: int) -> int:
+    """How often a run did not end as cancelled once its ranks had begun."""
+    wrong = 0
+    slowest = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkfifo(fifo := os.path.join(folder, "fifo"))
+        with no_leaks():
+            for _ in range(repeats):
+                took_s = cancelled_once(fifo, config)
+                wrong += took_s is None
+                slowest = max(slowest, took_s or 0.0)
+    print(f"{config.nproc} ranks, cancelled: {wrong} wrong, slowest {slowest:.2f} s", flush=True)
+    return wrong
+
+
+def cancelled_once(fifo: str, config: Ranks) -> float | None:
+    """Seconds from asking to the error; None: it did not come."""
+    asked = 0.0
+
+    def ask() -> None:
+        nonlocal asked
+        with open(fifo, "rb", buffering=0) as file:
+            for _ in range(config.nproc):
+                file.read(1)
+            asked = time.perf_counter()
+            stop.ask()
+
+    with Stop() as stop:
+        asking = threading.Thread(target=ask)
+        asking.start()
+        try:
+            run_ranks(fifo.encode(), tell_and_wait, config, stop=stop)
+        except RankCancelled:
+            return time.perf_counter() - asked
+        finally:
+            asking.join()
+    return None
+
+
 def all_return(config: Ranks) -> bool:
     """Every rank returns its number, and every number comes back."""
     begun = time.perf_counter()
@@ -101,13 +178,18 @@ def own_number(_: bytes) -> bytes:
 
 
 def blame(name: str, body: Callable[[bytes], bytes], config: Ranks) -> str:
+    """Whom the error names, `rank 1 of 4 (local 1, node 0)`; all of an error that names another one is printed."""
+    who = "nobody"
+    error: Exception | None = None
     try:
         launch(name.encode(), body, config, on_log=lambda *_: None)
     except RankFailed as exc:
-        return str(exc).partition(":")[0]
+        who, error = str(exc).partition(":")[0], exc
     except Exception as exc:  # noqa: BLE001 - whatever it is, its first note names a rank
-        return str(getattr(exc, "__notes__", [repr(exc)])[0])
-    return "nobody"
+        who, error = str(getattr(exc, "__notes__", [repr(exc)])[0]), exc
+    if error is not None and not who.startswith("rank 1 "):
+        print("".join(traceback.format_exception(type(error), error, error.__traceback__)), flush=True)
+    return who
 
 
 if __name__ == "__main__":
