@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -229,6 +231,28 @@ def test_the_first_renderer_by_name_that_knows_a_value_shows_it(
     assert manager.render(1, int) == "<b>1</b>"
     assert manager.render(2, int) == "<i>2</i>"
     assert caplog.text.count("plugin alpha: render() failed") == 1
+
+
+def test_a_type_is_shown_by_the_plugin_of_its_own_package_whatever_the_names(
+    manager: PluginManager, module: Callable[..., ModuleType]
+) -> None:
+    source = """
+        from fledge.hooks.spec import hookimpl
+
+        HOOK_API = 1
+
+        class Mine:
+            pass
+
+        @hookimpl
+        def render(value):
+            return "the owner's"
+        """
+    owner = module(source, f"owner_{uuid4().hex}.hooks")
+    manager.register(plugin(render=lambda value: "anybody's"), "alpha")
+    manager.register(owner, "zeta")
+    assert manager.render(owner.Mine(), owner.Mine) == "the owner's"
+    assert manager.render(1, int) == "anybody's"
 
 
 def test_what_a_renderer_gives_that_is_no_text_counts_for_nothing(manager: PluginManager) -> None:

@@ -61,6 +61,10 @@ class _Implementation:
     function: Callable[..., Any]  # Any: each hook returns its own thing
     arguments: tuple[str, ...]
 
+    @property
+    def package(self) -> str:
+        return self.function.__module__.partition(".")[0]
+
 
 class PluginManager:
     """The plugins of one context.
@@ -284,8 +288,12 @@ class PluginManager:
                 self._report_once(one.plugin, "task_event")
 
     def render(self, value: object, python_type: type) -> str | None:
-        """HTML from the first plugin, by name, that knows the value; None when none does."""
-        for one in self._hooks["render"]:
+        """HTML from the plugin of the package that the value's type is from, else from the first, by name, that knows it.
+
+        None when none does.
+        """
+        home = type(value).__module__.partition(".")[0]
+        for one in sorted(self._hooks["render"], key=lambda one: one.package != home):
             try:
                 html = self._call("render", one, {"value": value, "python_type": python_type})
             except Exception:  # noqa: BLE001 - a broken renderer costs its picture, not the run
