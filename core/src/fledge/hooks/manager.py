@@ -288,9 +288,9 @@ class PluginManager:
                 self._report_once(one.plugin, "task_event")
 
     def render(self, value: object, python_type: type) -> str | None:
-        """HTML from the plugin of the package that the value's type is from, else from the first, by name, that knows it.
+        """HTML from the plugin whose package the value's class is from, else from the first by name that answers.
 
-        None when none does.
+        None when nobody does.
         """
         home = type(value).__module__.partition(".")[0]
         for one in sorted(self._hooks["render"], key=lambda one: one.package != home):
