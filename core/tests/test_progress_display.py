@@ -51,6 +51,7 @@ def lines_of(*reports: ProgressReport) -> list[str]:
         (1000, None, "bytes", "1.0 kB", "1.0 kB, "),
         (2e18, None, "bytes", "2,000.0 PB", "2,000.0 PB, "),
         (43.4, 100, "%", "43 %", ""),
+        (0, 100, "%", "running", ""),
         (1234, None, "rows", "1,234 rows", "1,234 rows, "),
         (3, 4, "", "3 of 4", "3, "),
         (0, None, "", "running", ""),
@@ -252,9 +253,10 @@ PROGRAM = """
         before = sys.stdout, sys.stderr
         with progress_shown():
             work(n=1)
+            kept = sys.stdout
             print("no end", end="")
         assert (sys.stdout, sys.stderr) == before
-        print(" of it")
+        print(" of it", file=kept)
 """
 
 

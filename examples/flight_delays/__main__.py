@@ -14,6 +14,8 @@ from examples.flight_delays.containers import ContainerSteps
 from examples.flight_delays.data import ARCHIVE, archive_path, fetch, is_genuine
 from examples.flight_delays.job import TASKS, Outcome, run_job, write_templates
 from examples.flight_delays.report import Step, Steps, text_table
+from fledge import FlyteContextManager
+from fledge.progress_display import STYLES, progress_shown
 from fledge_storage.testing import s3_server
 
 
@@ -29,6 +31,9 @@ def main() -> None:
         metavar="URI",
         help="run each task as a container does, in a process of its own, with all inputs and outputs below this URI; "
         "without one, on an S3 server that is started for it",
+    )
+    parser.add_argument(
+        "--progress", choices=STYLES, default="auto", help="how far each step is, on standard error (default: bars)"
     )
     options = parser.parse_args()
     with bucket_of(options.on_s3) as root:
@@ -54,8 +59,9 @@ def run(options: argparse.Namespace, root: str | None) -> None:
     folder.mkdir(parents=True)
     print(f"flights of 2013 from New York, from {archive}", flush=True)
     started = time.monotonic()
-    steps = Steps() if root is None else ContainerSteps(f"{root.rstrip('/')}/{folder.name}")
-    outcome = run_job(archive, folder, steps, options.epochs)
+    with progress_shown(options.progress), kept_below(folder):
+        steps = Steps() if root is None else ContainerSteps(f"{root.rstrip('/')}/{folder.name}")
+        outcome = run_job(archive, folder, steps, options.epochs)
     written = write_templates(folder / "templates")
     seconds = time.monotonic() - started
 
@@ -63,10 +69,32 @@ def run(options: argparse.Namespace, root: str | None) -> None:
     print_scores(outcome)
     if root is not None:
         print(f"\nbetween    {len(steps.done)} processes: their inputs and outputs below {root}/{folder.name}")
+    else:
+        print(f"\npages      {folder / 'pages'}: {', '.join(pages_of(folder))}")
     print(f"\nmodel      {folder / 'model.pt'}")
     print(f"metrics    {folder / 'metrics.json'}, {folder / 'by_carrier_and_month.csv'}")
     print(f"templates  {folder / 'templates'}: {len(TASKS)} tasks, {written:,} bytes, written and read back")
     print(f"\ndone in {seconds:.1f} s")
+
+
+@contextmanager
+def kept_below(folder: Path) -> Iterator[None]:
+    """What tasks leave on disk, their pages among it, is in the folder of this run."""
+    context = FlyteContextManager.current_context()
+    with FlyteContextManager.with_context(
+        context.with_(storage=context.storage.with_(raw_prefix=str(folder / "data")))
+    ):
+        yield
+
+
+def pages_of(folder: Path) -> list[str]:
+    """Give the page of each task that has one a short name; returns the names."""
+    (folder / "pages").mkdir()
+    names = []
+    for page in sorted(folder.glob("data/*/*/deck.html")):
+        names.append(f"{page.parent.name.rpartition('.')[2]}.html")
+        page.rename(folder / "pages" / names[-1])
+    return sorted(names)
 
 
 def print_steps(steps: Steps, outcome: Outcome) -> None:

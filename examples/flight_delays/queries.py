@@ -56,7 +56,7 @@ def previous_legs(flights: pa.Table) -> pa.Table: ...
 def airport_states(flights: pa.Table) -> pa.Table: ...
 
 
-@sql_task(SQL / "features.sql")
+@sql_task(SQL / "features.sql", enable_deck=True)
 def features(
     flights: pa.Table, weather: pa.Table, planes: pa.Table, previous_legs: pa.Table, airport_states: pa.Table
 ) -> pa.Table: ...
@@ -78,9 +78,9 @@ def facts(
 def split(features: pa.Table, first_month: int, last_month: int) -> pa.Table: ...
 
 
-@sql_task(SQL / "score.sql")
+@sql_task(SQL / "score.sql", enable_deck=True)
 def score(predictions: pa.Table) -> Scores: ...
 
 
-@sql_task(SQL / "by_carrier_and_month.sql")
+@sql_task(SQL / "by_carrier_and_month.sql", enable_deck=True)
 def by_carrier_and_month(predictions: pa.Table) -> pa.Table: ...

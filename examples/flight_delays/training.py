@@ -61,7 +61,7 @@ class Trained(NamedTuple):
     report: TrainingReport
 
 
-@task(task_config=Elastic(nnodes=1, nproc_per_node=4), requests=Resources(cpu="1", mem="2Gi"))
+@task(task_config=Elastic(nnodes=1, nproc_per_node=4), requests=Resources(cpu="1", mem="2Gi"), enable_deck=True)
 def train(training: pa.Table, validation: pa.Table, epochs: int = 4, seed: int = 2013) -> Trained:
     """Train a classifier of late arrivals; equal inputs give an equal model.
 

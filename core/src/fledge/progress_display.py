@@ -94,7 +94,7 @@ def _amount(report: ProgressReport) -> str:
     """`12.0 of 256.0 MB`, `3 of 16 nodes`, `43 %`, `1,234 rows`; empty where nothing is counted."""
     done, total, unit = report.done, report.total, report.unit
     if unit == "%":
-        return f"{done:.0f} %"
+        return f"{done:.0f} %" if done else ""
     if unit == "bytes":
         step = 0
         while max(done, total or 0) >= 1000 ** (step + 1) and step < len(_UNITS) - 1:
@@ -216,7 +216,10 @@ class _Bars:
 
 
 def _total(report: ProgressReport) -> float | None:
-    return 100.0 if report.unit == "%" else report.total
+    """What a bar is a part of; a share that has not moved yet is not known."""
+    if report.unit == "%":
+        return 100.0 if report.done else None
+    return report.total
 
 
 @contextmanager
@@ -262,7 +265,7 @@ class _Above:
         self._write = write
         self._rest = ""
         self._adding = threading.RLock()
-        self._process = os.getpid()
+        self._process: int | None = os.getpid()
 
     def write(self, text: str) -> int:
         if os.getpid() != self._process:  # in a fork another thread's lock would never be given back
@@ -286,7 +289,8 @@ class _Above:
                 self.write("\n")
 
     def end(self) -> None:
-        """Give what is left to the stream."""
+        """Give what is left to the stream, and from now on everything at once: somebody may have kept this object."""
+        self._process = None
         self.stream.write(self._rest)
         self.stream.flush()
 
