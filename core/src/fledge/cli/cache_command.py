@@ -11,7 +11,7 @@ import click
 
 from fledge.base_task import PythonTask
 from fledge.cache import ResultCache, Uncacheable, cache_key, types_digest
-from fledge.cli.options import input_options
+from fledge.cli.options import given_inputs, input_options
 from fledge.cli.targets import load_target
 from fledge.context import FlyteContextManager
 from fledge.local_config import LocalConfig
@@ -83,9 +83,7 @@ def _explain(target: Target, inputs: dict[str, Any], *, as_json: bool) -> None: 
         _tell_uncached(f"{target.name} is not cached: write @task(cache=True)", as_json=as_json)
         return
     context = FlyteContextManager.current_context()
-    defaults = target.python_interface.defaults
-    given = {name: value for name, value in inputs.items() if value is not None or name not in defaults}
-    bound = target.python_interface.bind(target.name, (), given)
+    bound = target.python_interface.bind(target.name, (), given_inputs(inputs))
     run = context.with_(storage=context.storage.with_(live=LiveStore()))
     try:
         types, literals = types_digest(target.interface), target.input_literals(run, bound)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fledge import idl
-from fledge.cli.options import TOOL_OPTIONS, input_options, json_inputs, output_json
+from fledge.cli.options import TOOL_OPTIONS, given_inputs, input_options, json_inputs, output_json
 from fledge.cli.targets import load_target
 from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContext, FlyteContextManager
@@ -47,8 +47,8 @@ class RunOptions:
     isolate: bool = False
     use_pdb: bool = False
     as_json: bool = False
-    inputs_file: Path | None = None
-    output_file: Path | None = None
+    inputs_file: str | None = None
+    output_file: str | None = None
     progress: Style = "auto"
 
 
@@ -75,12 +75,13 @@ def run_command(ctx: click.Context, /, target: str, **options: Any) -> None:  # 
     from_file = "inputs_file" in before or any(one.partition("=")[0] == "--inputs" for one in ctx.args)
     own = input_options(found, context, all_required=not from_file)
     taken = {name for option in own for name in option.opts}
-    extra = [option for option in TOOL_OPTIONS() if not taken & set(option.opts)]
+    inputs = found.python_interface.inputs
+    extra = [option for option in TOOL_OPTIONS() if not taken & set(option.opts) and option.name not in inputs]
     names = {option.name for option in extra}
 
     def run(**values: Any) -> None:  # Any: a type per option
         tool = {**{name: value for name, value in values.items() if name in names and value}, **before}
-        _run(found, {name: value for name, value in values.items() if name not in names}, RunOptions(**tool))
+        _run(found, given_inputs({name: values[name] for name in inputs}), RunOptions(**tool))
 
     docstring = found.python_interface.docstring
     command = click.Command(
@@ -97,14 +98,10 @@ run_command.params.extend(TOOL_OPTIONS())
 
 
 def _run(target: Target, inputs: dict[str, Any], options: RunOptions) -> None:  # Any: as the task declares
-    defaults = target.python_interface.defaults
-    given = {name: value for name, value in inputs.items() if value is not None or name not in defaults}
     context = FlyteContextManager.current_context()
+    given = inputs
     if options.inputs_file is not None:
-        given = {
-            **_read_inputs(target, options.inputs_file, context),
-            **{k: v for k, v in given.items() if v is not None},
-        }
+        given = {**_read_inputs(target, options.inputs_file, context), **inputs}
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     lasting = context.with_(storage=context.storage.with_(raw_prefix=os.path.join(os.getcwd(), "runs", stamp)))
     with FlyteContextManager.with_context(lasting):
@@ -190,10 +187,12 @@ def _read_outputs(target: Target, outputs: Any) -> dict[str, Any]:  # Any: a Lit
     }
 
 
-def _read_inputs(target: Target, path: Path, context: FlyteContext) -> dict[str, Any]:  # Any: as the task declares
-    data = context.storage.read(str(path))
-    if path.suffix != ".pb":
-        return json_inputs(target, data, context, str(path))
+def _read_inputs(target: Target, path: str, context: FlyteContext) -> dict[str, Any]:  # Any: as the task declares
+    if "://" not in path and not os.path.isfile(path):
+        raise click.UsageError(f"--inputs {path}: no such file")
+    data = context.storage.read(path)
+    if not path.endswith(".pb"):
+        return json_inputs(target, data, context, path)
     try:
         literal_map = idl.literals.LiteralMap.FromString(data)
     except Exception as exc:  # protobuf's DecodeError, which cannot be named without loading it
@@ -203,11 +202,12 @@ def _read_inputs(target: Target, path: Path, context: FlyteContext) -> dict[str,
 
 def _show(target: Target, values: dict[str, Any], options: RunOptions) -> None:  # Any: as the task declares
     context = FlyteContextManager.current_context()
-    if options.output_file is not None and options.output_file.suffix == ".pb":
-        context.storage.write(str(options.output_file), _outputs_bytes(target, values, context))
-    elif options.output_file is not None:
-        context.storage.write(str(options.output_file), output_json(target, values, context).encode())
-    if options.as_json:
+    file = options.output_file
+    if file is not None and file.endswith(".pb"):
+        context.storage.write(file, _outputs_bytes(target, values, context))
+    elif file is not None and file != "-":
+        context.storage.write(file, output_json(target, values, context).encode())
+    if options.as_json or file == "-":
         click.echo(output_json(target, values, context))
         return
     for name, value in values.items():

@@ -175,6 +175,14 @@ class TypeRegistry:
         self._named: dict[str, list[_Claim]] = {}  # dotted name -> claims, until the module is there
         self._forms: list[TypeForm] = []
         self._memo: dict[object, Converter] = {}
+        self.refuses_unknown_fields = False
+
+    def strict(self) -> TypeRegistry:
+        """The same transformers for values that people write: plain forms refuse fields that a type does not have."""
+        made = TypeRegistry()
+        made._claims, made._named, made._forms = self._claims, self._named, self._forms
+        made.refuses_unknown_fields = True
+        return made
 
     def register(self, transformer: TypeTransformer[Value], owner: str = "fledge") -> None:
         """Add a transformer. A second, different claim on its class raises ClaimConflictError when that is used."""

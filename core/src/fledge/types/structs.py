@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, get_args
 
+from fledge.errors import nearest
 from fledge.types.base import TypeForm, TypeTransformer
 from fledge.types.converter import Converter, PlainForm
 from fledge.types.fields import Field, dataclass_fields, lost_init_var, named_tuple_fields, typed_dict_fields
@@ -101,6 +102,20 @@ def _unpacker(
     return unpack
 
 
+def _known_only(python_type: Annotation, names: Iterable[str], unpack: Callable[..., Value]) -> Callable[..., Value]:
+    """`unpack` for what people write: a field that the type does not have is a typing error."""
+    known = list(names)
+
+    def unpack_known(plain: object, storage: StorageRouter) -> object:
+        if type(plain) is dict and (unknown := plain.keys() - known):
+            word = min(unknown, key=repr)
+            listed = f". Its fields: {', '.join(known)}"
+            raise Mismatch(python_type, plain, f"it has no field {word!r}{nearest(str(word), known)}{listed}")
+        return unpack(plain, storage)
+
+    return unpack_known
+
+
 class DataclassTransformer(_StructTransformer):
     """Dataclasses: frozen, with slots, inherited, generic (`Box[int]`)."""
 
@@ -153,6 +168,8 @@ class DataclassTransformer(_StructTransformer):
             return made
 
         unpack = _unpacker(python_type, fields, forms, make if late else cls)
+        if registry.refuses_unknown_fields:
+            unpack = _known_only(python_type, forms, unpack)
 
         def fits(value: object) -> bool:
             return type(value) is cls and all(form.fits(getattr(value, name, None)) for name, form in forms.items())
@@ -187,6 +204,8 @@ class TypedDictTransformer(_StructTransformer):
             return known and all(forms[key].fits(item) for key, item in value.items())  # type: ignore[attr-defined]  # a dict
 
         unpack = _unpacker(python_type, fields, forms, dict)
+        if registry.refuses_unknown_fields:
+            unpack = _known_only(python_type, forms, unpack)
         return PlainForm(pack, unpack, lambda: typed_dict_schema(fields, forms), (dict,), fits)
 
 
