@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 
 import pytest
 
@@ -16,6 +17,7 @@ from fledge_distributed.config import Ranks
 from fledge_distributed.errors import LaunchError, LeaderIgnored, RankFailed, RankTimeout, RemoteTraceback
 from fledge_distributed.launcher import Launched, launch, run_ranks
 from fledge_distributed.ranks import current_rank
+from fledge_distributed.reports import as_html
 
 PRELOAD = ("pytest",)  # the ranks import this file, and with it pytest
 FOUR = Ranks(nproc=4, preload=PRELOAD)
@@ -407,6 +409,22 @@ def test_all_ranks_are_started_again_up_to_max_restarts() -> None:
     assert launch(b"2", fails_until_restart, Ranks(nproc=2, preload=PRELOAD, max_restarts=2)) == b"2 of 2"
     with pytest.raises(RecoverableError, match="restart 1"):
         launch(b"2", fails_until_restart, Ranks(nproc=2, preload=PRELOAD, max_restarts=1))
+
+
+def test_reports_tell_of_every_attempt_when_each_rank_ran() -> None:
+    before = datetime.now(timezone.utc)
+    launched = run_ranks(b"1", fails_until_restart, Ranks(nproc=2, preload=PRELOAD, max_restarts=1))
+    after = datetime.now(timezone.utc)
+    found = {(one.restart, one.rank): one for one in launched.reports}
+    assert list(found) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert found[0, 1].headline == "RecoverableError: restart 0"
+    assert [found[key].state for key in ((0, 1), (1, 0), (1, 1))] == ["failed", "returned", "returned"]
+    for one in launched.reports:
+        assert one.started is not None
+        assert one.ended is not None
+        assert before <= one.started <= one.ended <= after
+        assert one.peak_mib > 1
+    assert "<th>restart</th>" in as_html(launched.reports)
 
 
 def fails_for_good(_: bytes) -> bytes:

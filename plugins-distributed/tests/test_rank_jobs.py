@@ -9,13 +9,19 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import pytest
 
 from fledge import task
 from fledge_distributed import HorovodJob, MPIJob, PyTorch, RankFailed, Ranks, RankTimeout, TfJob, Worker, current_rank
+from fledge_distributed.attempt import Attempt
 from fledge_distributed.launcher import run_ranks
+from fledge_distributed.launchers import register_launcher
 from fledge_distributed.mpi import MpiAttempt
+from fledge_distributed.rank_task import MultiRankTask
+from fledge_distributed.worker import Start
 
 PRELOAD = ("pytest",)
 needs_mpi = pytest.mark.skipif(
@@ -73,6 +79,37 @@ def test_jax_meets_over_the_held_port_in_forked_ranks(monkeypatch: pytest.Monkey
     assert values == {0: b"2 3.0", 1: b"2 3.0"}
 
 
+@dataclass(frozen=True)
+class Queue:
+    """A kind of job that another package might bring."""
+
+    size: int
+
+    @property
+    def task_type(self) -> str:
+        return "queue"
+
+    def local_ranks(self) -> Ranks:
+        return Ranks(self.size, preload=PRELOAD)
+
+
+class QueueAttempt(Attempt):
+    """Its launcher: tells its ranks one more thing."""
+
+    def _starts(self) -> Iterator[Start]:
+        for start in super()._starts():
+            yield replace(start, environment={**start.environment, "QUEUE_SIZE": str(self._config.nproc)})
+
+
+def test_another_package_brings_a_kind_of_job_with_a_launcher_of_its_own() -> None:
+    register_launcher(Queue, lambda: QueueAttempt)
+
+    def body() -> str:
+        return f"{os.environ['QUEUE_SIZE']} {current_rank().world_size}"
+
+    assert MultiRankTask(Queue(3), body)() == "3 3"
+
+
 @task(task_config=MPIJob(worker=Worker(replicas=3)))
 def sums_over_mpi(start: int) -> int:
     from mpi4py import MPI
@@ -117,6 +154,7 @@ def test_lines_and_values_of_mpi_ranks_arrive() -> None:
     )
     assert launched.values == {0: b"0 of 2", 1: b"1 of 2"}
     assert sorted(lines) == [(0, "stdout", "line of 0"), (1, "stdout", "line of 1")]
+    assert all(report.peak_mib > 1 for report in launched.reports)
 
 
 @needs_mpi

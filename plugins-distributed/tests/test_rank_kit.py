@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import pytest
 
 from fledge.errors import IgnoreOutputs
 from fledge_distributed import LaunchError, RankError, RankFailed, RankTimeout, current_rank
+from fledge_distributed.supervision import temporary_prefix
 from fledge_distributed.testing import IGNORED, OnRanks, fault_point, hang, kill, late, no_leaks, on_ranks
 
 __all__ = ["on_ranks"]
@@ -172,7 +174,11 @@ def test_leaks_are_named() -> None:
             path.touch()
             left.callback(path.unlink)
 
-        for leak, word in ((process, "processes"), (port, "ports"), (memory, "shared memory")):
+        def file() -> None:
+            left.enter_context(tempfile.TemporaryDirectory(prefix=temporary_prefix()))
+
+        leaks = ((process, "processes"), (port, "ports"), (memory, "shared memory"), (file, "temporary files"))
+        for leak, word in leaks:
             with pytest.raises(AssertionError, match=word):
                 leaking(leak)
 

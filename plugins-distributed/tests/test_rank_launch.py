@@ -98,6 +98,18 @@ def test_each_rank_has_the_variables_that_torchs_launcher_sets() -> None:
     ]
 
 
+def test_no_variable_of_torchs_launcher_is_missing() -> None:
+    """Those that its own test program prints, and what they mean for ranks without an agent of torch."""
+    names = (
+        "LOCAL_RANK RANK GROUP_RANK ROLE_RANK ROLE_NAME LOCAL_WORLD_SIZE WORLD_SIZE GROUP_WORLD_SIZE ROLE_WORLD_SIZE "
+        "MASTER_ADDR MASTER_PORT TORCHELASTIC_RESTART_COUNT TORCHELASTIC_MAX_RESTARTS TORCHELASTIC_RUN_ID "
+        "TORCHELASTIC_USE_AGENT_STORE TORCH_NCCL_ASYNC_ERROR_HANDLING OMP_NUM_THREADS"
+    )
+    (row, _) = environments(names, TWO)
+    assert "None" not in row.values()
+    assert (row["TORCHELASTIC_USE_AGENT_STORE"], row["TORCH_NCCL_ASYNC_ERROR_HANDLING"]) == ("False", "1")
+
+
 def test_port_and_run_id_are_shared_and_new_for_each_run() -> None:
     runs = [environments("MASTER_PORT TORCHELASTIC_RUN_ID", TWO) for _ in range(2)]
     assert all(run[0] == run[1] for run in runs)
@@ -135,18 +147,38 @@ def test_sixty_four_ranks_start_and_end() -> None:
     assert len(set(values.values())) == 64
 
 
-def test_many_launches_at_once_do_not_meet() -> None:
+def listens_until_all_do(payload: bytes) -> bytes:
+    """Every run's rank listens on its port and keeps it until the last one has told the pipe."""
+    number, fifo = payload.decode().split()
+    server = socket.create_server((os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])))
+    with server, open(f"{fifo}-in", "wb", buffering=0) as told:
+        told.write(b"!")
+        with open(f"{fifo}-out", "rb") as go_on:
+            go_on.read()
+    return f"{number} {os.environ['MASTER_PORT']}".encode()
+
+
+def test_fifty_launches_at_once_do_not_meet(tmp_path: Path) -> None:
     results: dict[int, bytes] = {}
+    fifo = tmp_path / "fifo"
+    for end in ("in", "out"):
+        os.mkfifo(f"{fifo}-{end}")
 
     def one(number: int) -> None:
-        results[number] = launch(b"%d" % number, "builtins:bytes", Ranks(nproc=1))
+        results[number] = launch(f"{number} {fifo}".encode(), listens_until_all_do, Ranks(nproc=1, preload=PRELOAD))
 
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(8)]
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(50)]
     for thread in threads:
         thread.start()
+    with open(f"{fifo}-in", "rb", buffering=0) as told:
+        for _ in threads:
+            assert told.read(1)
+    with open(f"{fifo}-out", "wb"):
+        pass
     for thread in threads:
         thread.join()
-    assert results == {number: b"%d" % number for number in range(8)}
+    assert {number: value.split()[0] for number, value in results.items()} == {n: b"%d" % n for n in range(50)}
+    assert len({value.split()[1] for value in results.values()}) == 50, "two runs had one port"
 
 
 def draws_numbers(_: bytes) -> bytes:

@@ -91,6 +91,21 @@ def test_what_a_body_counts_is_heard_under_its_rank_and_so_are_the_ranks() -> No
         assert [one.state for one in reports[:-1]] == ["running"] * (len(reports) - 1)
 
 
+def counts_and_writes(_: bytes) -> bytes:
+    with tracked("lines", 2000) as tracker:
+        for number in range(2000):
+            print(f"line {number}")
+            tracker.reach(number)
+    return b""
+
+
+def test_reports_do_not_mix_with_lines() -> None:
+    lines: dict[int, list[str]] = {0: [], 1: []}
+    with shown_to(lambda one: None):
+        launch(b"", counts_and_writes, TWO, on_log=lambda rank, stream, line: lines[rank].append(line))
+    assert lines == {rank: [f"line {number}" for number in range(2000)] for rank in range(2)}
+
+
 def test_ranks_count_nothing_when_nobody_listens() -> None:
     assert not counts(rows=5)
 

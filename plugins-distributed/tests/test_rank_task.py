@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fledge import FlyteFile, SerializationSettings, task, task_template
-from fledge.context import ExecutionState, FlyteContext, FlyteContextManager, current_context
+from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, FlyteContextManager, current_context
 from fledge.decks import Deck
 from fledge.errors import (
     CallError,
@@ -195,8 +195,6 @@ def test_a_file_of_the_leader_outlives_its_working_directory() -> None:
 
 def test_pages_of_the_leader_reach_the_caller() -> None:
     base = FlyteContextManager.current_context()
-    from fledge.context import ExecutionParameters
-
     params = ExecutionParameters()
     state = ExecutionState(ExecutionState.Mode.LOCAL_TASK_EXECUTION, params)
     makes_pages.dispatch_execute(base.with_(execution_state=state), _no_inputs(base))
@@ -204,6 +202,26 @@ def test_pages_of_the_leader_reach_the_caller() -> None:
     assert pages["mine"] == "<p>rank 0</p>"
     assert "Source Code" in pages
     assert "<td>returned</td>" in pages["Ranks"]
+
+
+@task(task_config=TWO, enable_deck=True)
+def makes_pages_and_fails() -> int:
+    current_context().decks.append(Deck("mine", f"<p>rank {current_rank().rank}</p>"))
+    if current_rank().rank == 1:
+        os._exit(3)
+    threading.Event().wait()
+    return 1
+
+
+def test_the_page_of_the_ranks_is_there_after_a_failure_too() -> None:
+    base = FlyteContextManager.current_context()
+    params = ExecutionParameters()
+    state = ExecutionState(ExecutionState.Mode.LOCAL_TASK_EXECUTION, params)
+    with pytest.raises(RankFailed):
+        makes_pages_and_fails.dispatch_execute(base.with_(execution_state=state), _no_inputs(base))
+    (page,) = [deck.html for deck in params.decks if deck.name == "Ranks"]
+    assert "stopped" in page
+    assert "left with exit code 3" in page
 
 
 def test_the_environment_of_the_task_is_set_in_the_ranks() -> None:

@@ -15,8 +15,8 @@ import pytest
 
 from fledge_distributed.config import Ranks
 from fledge_distributed.errors import RankFailed, RankTimeout
-from fledge_distributed.launcher import launch
-from fledge_distributed.ranks import current_rank
+from fledge_distributed.launcher import launch, run_ranks
+from fledge_distributed.ranks import Rank, current_rank
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install torch"
@@ -80,6 +80,60 @@ def test_ranks_meet_and_the_caller_never_loads_torch() -> None:
 
 def test_simulated_nodes_meet() -> None:
     assert launch(b"", sums, Ranks(nproc=2, nnodes=2, preload=PRELOAD)) == b"10.0"
+
+
+def gpus() -> int:
+    """Asked in a process of its own: a CUDA context here would be forked."""
+    ask = "import torch; print(torch.cuda.device_count())"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+def sums_on_the_device(_: bytes) -> bytes:
+    import torch
+    import torch.distributed as dist
+
+    rank = current_rank()
+    torch.cuda.set_device(rank.device)
+    dist.init_process_group(rank.backend)
+    value = torch.tensor([float(rank.rank + 1)], device=rank.device)
+    dist.all_reduce(value)
+    dist.destroy_process_group()
+    return f"{value.item()} on {value.device} with {rank.backend}".encode()
+
+
+@pytest.mark.gpu
+def test_each_rank_has_the_gpu_of_its_local_rank() -> None:
+    found = gpus()
+    if found == 0:
+        pytest.skip("no GPU that PyTorch can use is in this machine")
+    ranks = min(found, 4)
+    values = run_ranks(b"", sums_on_the_device, Ranks(ranks, preload=PRELOAD), collect_all=True).values
+    total = float(sum(range(1, ranks + 1)))
+    assert values == {rank: f"{total} on cuda:{rank} with nccl".encode() for rank in range(ranks)}
+
+
+@pytest.mark.gpu
+def test_more_ranks_than_gpus_are_on_the_cpu() -> None:
+    found = gpus()
+    if found == 0:
+        pytest.skip("no GPU that PyTorch can use is in this machine")
+    assert launch(b"", shows_device, Ranks(found + 1, preload=PRELOAD)) == b"cpu gloo"
+
+
+def shows_device(_: bytes) -> bytes:
+    return f"{current_rank().device} {current_rank().backend}".encode()
+
+
+@pytest.mark.parametrize(("count", "device"), [(0, "cpu"), (1, "cpu"), (2, "cuda:1"), (8, "cuda:1")])
+def test_a_device_is_the_gpu_of_the_local_rank_where_each_rank_has_one(
+    count: int, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    rank = Rank(rank=3, local_rank=1, node_rank=1, world_size=4, local_world_size=2)
+    assert (rank.device, rank.backend) == (device, "gloo" if device == "cpu" else "nccl")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT], ids=lambda number: number.name)
