@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fledge import idl
+from fledge.errors import DefinitionError
 from fledge.lazy import lazy, lazy_logger
 from fledge.storage import LIVE_SCHEME, StorageRouter, leaves, materialize, path_of, scheme_of
 
@@ -38,10 +39,10 @@ _STAYS_S = 86_400  # data of an entry that was replaced: another process may hav
 
 
 class Uncacheable(Exception):  # noqa: N818 - a signal with a reason, not an error: the task runs without the cache
-    """One input's content cannot be told."""
+    """One input's content cannot be told, or the version cannot be worked out: then `input_name` is empty."""
 
     def __init__(self, input_name: str, reason: str) -> None:
-        super().__init__(f"input {input_name!r}: {reason}")
+        super().__init__(f"input {input_name!r}: {reason}" if input_name else reason)
         self.input_name, self.reason = input_name, reason
 
 
@@ -73,9 +74,14 @@ def cache_key(
     """The key of one call; `types` is the `types_digest` of the task's interface.
 
     Raises:
-        Uncacheable: An input has neither a hash nor content that can be read here.
+        Uncacheable: An input has neither a hash nor content that can be read here, or the code that the version is to
+            follow cannot be hashed.
     """
-    parts = {"task": task_name, "version": metadata.cache_version, "types": types}
+    try:
+        version = metadata.cache_version
+    except DefinitionError as exc:
+        raise Uncacheable("", str(exc)) from exc
+    parts = {"task": task_name, "version": version, "types": types}
     ignored = metadata.cache_ignore_input_vars
     for name in sorted(inputs.literals):
         if name not in ignored:

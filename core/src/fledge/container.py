@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fledge import idl
@@ -233,7 +232,7 @@ def _with_pod_fields(
     """Arguments of the task win over the same fields of its metadata; arguments not given change nothing."""
     given = {"pod_template_name": pod_template_name, "labels": labels, "annotations": annotations}
     changes: dict[str, Any] = {k: value for k, value in given.items() if value is not None}  # Any: a type per field
-    return replace(metadata or TaskMetadata(), **changes) if changes else metadata
+    return (metadata or TaskMetadata()).changed(**changes) if changes else metadata
 
 
 def extended_resources(

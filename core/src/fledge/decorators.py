@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from fledge.base_task import ALL_DECK_FIELDS
-from fledge.code_version import code_version
+from fledge.code_version import CodeVersion
 from fledge.context import FlyteContextManager
 from fledge.errors import DefinitionError, MetadataError, UnknownConfigError
 from fledge.function import PythonFunctionTask, plain_function
@@ -90,7 +90,8 @@ def task(
     cache_version, ...), of the container (container_image, requests, limits, resources, environment, secret_requests,
     pod_template, accelerator, shared_memory, ...) and of the report (enable_deck, deck_fields).
 
-    `cache=True` alone derives the version from the function's code and that of `cache_helpers`, the functions it uses.
+    `cache=True` alone derives the version from the function's code, from what that names of your own (functions,
+    constants, tasks) and from `cache_helpers`, functions that it uses without naming them.
 
     Args:
         task_config: Picks the task class: the one that a plugin registered for its type.
@@ -109,11 +110,9 @@ def task(
         fields = {key: options[key] for key in _METADATA & options.keys()}
         rest = {key: value for key, value in options.items() if key not in fields}
         helpers = rest.pop("cache_helpers", ())
-        if fields.get("cache") and not fields.get("cache_version"):
-            fields["cache_version"] = code_version(function, helpers)
         fields["generates_deck"] = bool(options.get("enable_deck"))
         try:
-            rest["metadata"] = TaskMetadata(**fields)
+            rest["metadata"] = _metadata(function, fields, helpers)
         except MetadataError as exc:
             raise MetadataError(exc.field, exc.value, exc.reason, full_name(function)) from None
         return _task_class(task_config, function)(task_config, function, **rest)
@@ -132,6 +131,21 @@ _METADATA = {
     "tags",
     "timeout",
 }
+
+
+def _metadata(
+    function: Callable[..., Any],  # Any: any function
+    fields: dict[str, Any],  # Any: a type per field
+    helpers: Iterable[Callable[..., Any]],  # Any: any functions
+) -> TaskMetadata:
+    """`cache=True` without a version: the version follows the code, worked out when it is first asked for."""
+    version = fields.get("cache_version")
+    if version and "cache" not in fields:
+        raise MetadataError("cache_version", version, "has no meaning without cache=True")
+    if not fields.get("cache") or version:
+        return TaskMetadata(**fields)
+    helpers = (helpers,) if callable(helpers) else tuple(helpers)
+    return TaskMetadata(**{**fields, "cache_version": "derived"}).with_derived_version(CodeVersion(function, helpers))
 
 
 def _task_class(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fledge import idl
 from fledge._version import __version__
@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 __all__ = ["TaskMetadata"]
 
 _LONGEST_S = 315_576_000_000  # of protobuf's Duration: 10,000 years
+
+
+class _Version:
+    """The `cache_version` of metadata that has none of its own (yet): empty, or worked out when it is first read.
+
+    Without a `__set__`, so a version that was given stands in the instance and costs nothing.
+    """
+
+    def __get__(self, metadata: TaskMetadata | None, owner: type[TaskMetadata]) -> str:
+        if metadata is None or metadata.derived_version is None:
+            return ""
+        version = metadata.derived_version()
+        object.__setattr__(metadata, "cache_version", version)
+        return version
 
 
 @dataclass(frozen=True)
@@ -46,7 +60,7 @@ class TaskMetadata:
 
     cache: bool = False
     cache_serialize: bool = False
-    cache_version: str = ""
+    cache_version: str = _Version()  # type: ignore[assignment] # a descriptor that gives one
     cache_ignore_input_vars: tuple[str, ...] = ()
     interruptible: bool | None = None
     deprecated: str = ""
@@ -96,6 +110,26 @@ class TaskMetadata:
             raise MetadataError("timeout", timeout, f"the longest is {_LONGEST_S} seconds; None means no limit")
         if isinstance(timeout, int):
             object.__setattr__(self, "timeout", timedelta(seconds=timeout))
+
+    def with_derived_version(self, derive: Callable[[], str]) -> TaskMetadata:
+        """The same, but `derive` gives its `cache_version` when it is first read."""
+        derived = object.__new__(type(self))
+        fields = {name: value for name, value in vars(self).items() if name != "cache_version"}
+        vars(derived).update(fields, _derive=derive)
+        return derived
+
+    @property
+    def derived_version(self) -> Callable[[], str] | None:
+        """What works the version out; None: the version was given."""
+        derive: Callable[[], str] | None = vars(self).get("_derive")
+        return derive
+
+    def changed(self, **changes: Any) -> TaskMetadata:  # Any: a type per field
+        """A changed copy, checked anew; a version that is derived stays so unless another one is given."""
+        derive = self.derived_version
+        if derive is None or "cache_version" in changes or not changes.get("cache", True):
+            return replace(self, **changes) if derive is None else replace(self, **{"cache_version": "", **changes})
+        return replace(self, **changes, cache_version="derived").with_derived_version(derive)
 
     def check_inputs(self, task_name: str, inputs: Iterable[str]) -> None:
         """MetadataError when an input that is not to count for the cache does not exist."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -168,7 +168,7 @@ class Node:
         """MetadataError when a value does not fit. A workflow has no metadata of its own to replace."""
         own = self.task_metadata or getattr(self.entity, "metadata", None)
         off = {} if changes.get("cache", True) else {"cache_serialize": False, "cache_ignore_input_vars": ()}
-        changed = replace(own or TaskMetadata(), **{**off, **changes})
+        changed = (own or TaskMetadata()).changed(**{**off, **changes})
         if own is not None:
             self.task_metadata = changed
 

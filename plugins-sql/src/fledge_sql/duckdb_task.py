@@ -27,7 +27,6 @@ from fledge_sql.hosted import RESULT, Engine, task_type_of
 if TYPE_CHECKING:
     import dis
 
-    from fledge import code_version as code_versions
     from fledge.context import FlyteContext
     from fledge.idl import interface as interface_messages
     from fledge.idl import tasks
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from fledge_sql.schemas import Native
 else:  # every program with this plugin loads this module; what only SQL tasks need waits for the first one
     dis = lazy("dis")
-    code_versions = lazy("fledge.code_version")
     caching = lazy("fledge_sql.caching")
     checking = lazy("fledge_sql.checking")
     engine = lazy("fledge_sql.engine")
@@ -266,12 +264,8 @@ class SQLFunctionTask(_QueryTask, PythonFunctionTask[DuckDB]):
     ) -> None:  # Any: passed on
         self._config = task_config
         metadata = kwargs.get("metadata")
-        if (
-            metadata is not None
-            and metadata.cache
-            and metadata.cache_version == code_versions.code_version(task_function, ())
-        ):
-            # @task took the version from the function's code, which is `...`
+        if metadata is not None and metadata.derived_version is not None:
+            # @task would take the version from the function's code, which is `...`
             kwargs["metadata"] = replace(metadata, cache_version=_AUTOMATIC)
         if not task_config.query:
             raise SQLDefinitionError(f"task {task_function.__name__}: DuckDB() holds no query. Write DuckDB('...')")
