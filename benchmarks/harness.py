@@ -76,6 +76,8 @@ class Measured:
     instructions: int | None = None
     error: str | None = None
     loops: int = 0
+    peak_bytes: int = 0
+    """The most memory that one of its processes, or a child of it, has held."""
 
     @property
     def median_s(self) -> float | None:
@@ -169,6 +171,7 @@ def one_round(measured: Measured, command: list[str], folder: str, *, is_counted
     """One process. The first one is not counted; it says how many loops make a measurable batch."""
     ran = run(with_loops(command, measured.loops), folder)
     seconds = ran.seconds
+    measured.peak_bytes = max(measured.peak_bytes, ran.peak_bytes)
     if "{loops}" in command:
         answer = json.loads(ran.out)
         measured.loops, seconds = answer["loops"], answer["seconds"]
@@ -181,11 +184,12 @@ def with_loops(command: list[str], loops: int) -> list[str]:
 
 
 class Ran(NamedTuple):
-    """What a process wrote, and its CPU time (user and system) with that of the children it waited for."""
+    """What a process wrote, its CPU time (user and system) with that of the children it waited for, and its memory."""
 
     out: str
     err: str
     seconds: float
+    peak_bytes: int
 
 
 def run(command: list[str], folder: str) -> Ran:
@@ -197,7 +201,9 @@ def run(command: list[str], folder: str) -> Ran:
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
-        ran = Ran(out.read().decode(), err.read().decode(errors="replace"), usage.ru_utime + usage.ru_stime)
+        peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        spent_s = usage.ru_utime + usage.ru_stime
+        ran = Ran(out.read().decode(), err.read().decode(errors="replace"), spent_s, peak_bytes)
     if process.returncode != 0:
         raise ContestantError(ran.err.strip()[-2000:] or f"exit status {process.returncode}")
     return ran
@@ -247,6 +253,9 @@ def table(results: Mapping[Scenario, Mapping[str, Measured]]) -> str:
 def cells(scenario: Scenario, measured: Mapping[str, Measured]) -> list[str]:
     times = {name: measured[name].median_s if name in measured else None for name in CONTESTANTS}
     shown = ["failed" if name in measured and measured[name].error else seconds(times[name]) for name in CONTESTANTS]
+    if any(limit.constant == PEAK for limit in scenario.targets):
+        peaks = [measured[name].peak_bytes if name in measured else 0 for name in CONTESTANTS]
+        shown = [f"{text}, {megabytes(peak)}" if peak else text for text, peak in zip(shown, peaks, strict=True)]
     counts = {name: measured[name].instructions if name in measured else None for name in CONTESTANTS}
     target = ", ".join(limit.shown(most) for limit, most in scenario.targets.items())
     ratio = ratio_of(times["fledge"], times["floor"])
@@ -267,6 +276,10 @@ def seconds(value: float | None) -> str:
     return f"{value * 1e6:.1f} us" if value < 1e-3 else f"{value * 1e3:.1f} ms" if value < 1 else f"{value:.2f} s"
 
 
+def megabytes(value: float) -> str:
+    return f"{value / 1e6:.0f} MB"
+
+
 def millions(value: int | None) -> str:
     if value is None:
         return "-"
@@ -285,11 +298,16 @@ def is_within(most: float, ours: Measured, row: Mapping[str, Measured], other: s
 
 
 def is_little_more(most_s: float, ours: Measured, row: Mapping[str, Measured]) -> bool:
-    """At most so many seconds more than the floor."""
+    """At most so many seconds more than the floor; by the floor's time for an instruction where both are counted."""
     floor = row.get("floor", Measured())
-    return not (ours.median_s and floor.median_s) or ours.median_s - floor.median_s <= most_s
+    if not (ours.median_s and floor.median_s):
+        return True
+    if ours.instructions and floor.instructions:
+        return (ours.instructions / floor.instructions - 1) * floor.median_s <= most_s
+    return ours.median_s - floor.median_s <= most_s
 
 
+PEAK = "TARGET_PEAK_BYTES"
 LIMITS = (
     Limit("TARGET", lambda most: f"{most:g}x", lambda most, ours, row: is_within(most, ours, row, "floor")),
     Limit(
@@ -304,4 +322,5 @@ LIMITS = (
     ),
     Limit("TARGET_S", seconds, lambda most, ours, _: not ours.median_s or ours.median_s <= most),
     Limit("TARGET_S_MORE", lambda most: f"+{seconds(most)}", is_little_more),
+    Limit(PEAK, megabytes, lambda most, ours, _: ours.peak_bytes <= most),
 )

@@ -1,4 +1,4 @@
-"""1 installed plugin, first use (floor: the same without any)."""
+"""1 installed plugin, first use (floor: none, with the loader)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""20 installed plugins, first use (floor: the same without any)."""
+"""20 installed plugins, first use (floor: none, with the loader)."""
 
 from __future__ import annotations
 

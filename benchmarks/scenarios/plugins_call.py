@@ -18,11 +18,9 @@ def floor() -> Callable[[], object]:
 
 
 def fledge() -> Callable[[], object]:
-    import tempfile
+    folder = Path("plugins").absolute()  # in the folder of this run, and there again in its next process
+    sys.path.append(str(folder) if folder.exists() else install(folder, 20))
+    from fledge import FlyteContextManager
 
-    with tempfile.TemporaryDirectory() as folder:
-        sys.path.append(install(Path(folder) / "plugins", 20))
-        from fledge import FlyteContextManager
-
-        FlyteContextManager.current_context().plugins.load()
+    FlyteContextManager.current_context().plugins.load()
     return floor()

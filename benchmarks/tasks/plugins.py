@@ -30,10 +30,13 @@ def install(folder: Path, count: int) -> str:
 
 
 def commands_of_first_use(folder: Path, count: int) -> dict[str, list[str]]:
-    """Processes that import fledge and load the plugins: none of them for the floor."""
-    load = "import sys; sys.path.append(sys.argv[1]); import fledge; "
+    """Processes that import fledge and load the plugins: none of them for the floor.
+
+    The floor makes what the first plugin needs and every further one shares: the difference is the plugins' own.
+    """
+    load = "import sys; sys.path.append(sys.argv[1]); import fledge, fledge.hooks.loading as it; "
     load += "fledge.FlyteContextManager.current_context().plugins.load()"
     return {
-        "floor": ["-c", load, install(folder / "none", 0)],
+        "floor": ["-c", f"{load}; it.new_manager()", install(folder / "none", 0)],
         "fledge": ["-c", load, install(folder / "plugins", count)],
     }
