@@ -20,7 +20,7 @@ PIPES = ("ready-0", "ready-1", "first-is-over")
 WITHIN_S = 120
 
 
-def started_pod(node: int, endpoint: str, strategy: str, folder: Path) -> subprocess.Popen[str]:
+def started_pod(node: int, endpoint: str, strategy: str, folder: Path, name: str = "trains") -> subprocess.Popen[str]:
     variables = {
         "PET_NNODES": "2",
         "PET_NODE_RANK": str(node),
@@ -33,16 +33,49 @@ def started_pod(node: int, endpoint: str, strategy: str, folder: Path) -> subpro
         *(sys.executable, "-c", "from fledge.entrypoint import main; main()"),
         *("--inputs", str(folder / "inputs.pb"), "--output-prefix", str(folder / "out")),
         *("--resolver", "fledge.resolver.default_task_resolver"),
-        *("--", "task-module", "failing_pods", "task-name", "trains"),
+        *("--", "task-module", "failing_pods", "task-name", name),
     ]
     return subprocess.Popen(command, env=os.environ | variables, text=True, stderr=subprocess.PIPE)
 
 
+def write_inputs(folder: Path) -> None:
+    inputs = idl.literals.LiteralMap()
+    inputs.literals["folder"].scalar.primitive.string_value = str(folder)
+    (folder / "inputs.pb").write_bytes(inputs.SerializeToString())
+
+
+def run_pod(node: int, folder: Path) -> list[Path]:
+    """The files that it has written."""
+    with held_port() as holder:
+        pod = started_pod(
+            node, f"127.0.0.1:{holder.getsockname()[1]}", "FLYTE_FAIL_ON_ERROR", folder, "returns_in_pods"
+        )
+        _, said = pod.communicate(timeout=WITHIN_S)
+    assert pod.returncode == 0, said
+    return sorted((folder / "out").iterdir()) if (folder / "out").exists() else []
+
+
+def test_of_a_job_that_succeeds_only_node_0_writes_outputs_and_nobody_an_error(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    assert run_pod(1, tmp_path) == []
+    (file,) = run_pod(0, tmp_path)
+    outputs = idl.literals.LiteralMap.FromString(file.read_bytes())
+    assert (file.name, outputs.literals["o0"].scalar.primitive.string_value) == ("outputs.pb", "rank 0")
+
+
+def test_a_recoverable_error_of_any_rank_is_recoverable_for_the_platform(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    (tmp_path / "fail").touch()
+    (file,) = run_pod(1, tmp_path)
+    error = idl.errors.ErrorDocument.FromString(file.read_bytes()).error
+    assert file.name == "error.pb"
+    assert error.kind == idl.errors.ContainerError.Kind.RECOVERABLE
+    assert "rank 3 of 4 (local 1, node 1)" in error.message
+
+
 @pytest.mark.parametrize("strategy", ["FLYTE_INTERNAL_DIST_ERROR_STRATEGY", "_F_DES"])
 def test_each_failing_pod_writes_a_file_with_its_ranks_own_time_and_its_name(strategy: str, tmp_path: Path) -> None:
-    inputs = idl.literals.LiteralMap()
-    inputs.literals["folder"].scalar.primitive.string_value = str(tmp_path)
-    (tmp_path / "inputs.pb").write_bytes(inputs.SerializeToString())
+    write_inputs(tmp_path)
     for name in PIPES:
         os.mkfifo(tmp_path / name)
     with held_port() as holder:

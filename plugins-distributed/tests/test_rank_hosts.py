@@ -44,17 +44,36 @@ def hosts() -> Iterator[list[str]]:
             ip("netns", "del", name)
 
 
+@pytest.fixture
+def names(hosts: list[str]) -> Iterator[None]:
+    """Both hosts know the first one by its name as a pod."""
+    folders = [Path("/etc/netns", host) for host in hosts]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "hosts").write_text("127.0.0.1 localhost\n10.99.0.1 train-worker-0\n")
+    yield
+    for folder in folders:
+        shutil.rmtree(folder)
+    if not any(Path("/etc/netns").iterdir()):
+        Path("/etc/netns").rmdir()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("names")
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install torch")
-def test_two_hosts_meet_and_only_node_0_has_outputs(hosts: list[str]) -> None:
+@pytest.mark.parametrize("by", ["address", "name"])
+def test_two_hosts_meet_and_only_node_0_has_outputs(by: str, hosts: list[str]) -> None:
     started = []
     for node, name in enumerate(hosts):
+        place = {
+            "address": {"PET_NODE_RANK": str(node), "PET_RDZV_ENDPOINT": "10.99.0.1:29400"},
+            "name": {"HOSTNAME": f"train-worker-{node}", "PET_RDZV_ENDPOINT": "train-worker-0:29400"},
+        }
         variables = {
             "PET_NNODES": "2",
-            "PET_NODE_RANK": str(node),
-            "PET_RDZV_ENDPOINT": "10.99.0.1:29400",
             "GLOO_SOCKET_IFNAME": f"fl{node}",
             "PYTHONWARNINGS": "ignore",
+            **place[by],
         }
         command = ["ip", "netns", "exec", name, sys.executable, str(PROGRAM)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

@@ -74,6 +74,13 @@ def test_a_killed_rank_is_named(on_ranks: OnRanks, at: str) -> None:
     assert (caught.value.rank, caught.value.signal) == (2, signal.SIGTERM)
 
 
+def test_a_fault_that_did_not_happen_fails_the_test(on_ranks: OnRanks) -> None:
+    with pytest.raises(AssertionError, match=r"kill\(1, at='midle'\) did not happen.*did you mean 'middle'"):
+        on_ranks(adds, 2, 0, faults=[kill(1, at="midle")])
+    with pytest.raises(LaunchError, match=r"hang\(2\): there are 2 ranks, the last is 1"):
+        on_ranks(adds, 2, 0, faults=[hang(2)])
+
+
 def test_a_hanging_rank_is_named(on_ranks: OnRanks) -> None:
     with pytest.raises(RankTimeout) as caught:
         on_ranks(adds, 3, 0, faults=[hang(1, at="middle")], timeout_s=1.5)

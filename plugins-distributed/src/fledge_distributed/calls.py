@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fledge_distributed.attempt import Attempt
 from fledge_distributed.errors import LaunchError
-from fledge_distributed.faults import Fault, begin
+from fledge_distributed.faults import Fault, begin, check_happened
 from fledge_distributed.frames import unpickled
 from fledge_distributed.launcher import AttemptType, run_ranks
 from fledge_distributed.ranks import current_rank
@@ -53,14 +53,19 @@ def call_on_ranks(
     """Call `function(*arguments)` on every rank; the values by rank, `IGNORED` for ranks that raised IgnoreOutputs.
 
     Raises:
-        LaunchError: An argument or the function cannot be pickled; it is named, and nothing has been started.
+        LaunchError: An argument or the function cannot be pickled, or a fault is for a rank that there is not; it is
+            named, and nothing has been started.
+        AssertionError: A fault did not happen: its rank returned without having come to its point.
         The first failure of a rank, as `launcher.launch` says.
     """
     for number, argument in enumerate(arguments):
         _check_pickles(argument, f"argument {number} of {getattr(function, '__qualname__', function)}")
+    ranks = range(config.nproc * config.nnodes)
+    for fault in faults:
+        if fault.rank not in ranks:
+            raise LaunchError(f"{fault.kind}({fault.rank}): there are {len(ranks)} ranks, the last is {ranks[-1]}")
     payload = pickle.dumps(_Call(to_target(function), arguments, tuple(faults)))
     launched = run_ranks(payload, _run, config, collect_all=True, attempt_type=attempt_type, stop=stop)
-    ranks = range(config.nproc * config.nnodes)
     return [IGNORED if rank in launched.ignored else unpickled(launched.values[rank]) for rank in ranks]
 
 
@@ -75,6 +80,7 @@ def _run(payload: bytes) -> bytes:
     call: _Call = unpickled(payload)
     begin(call.faults)
     value = load_target(call.function)(*call.arguments)
+    check_happened()
     try:
         return pickle.dumps(value)
     except Exception as exc:

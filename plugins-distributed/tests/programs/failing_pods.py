@@ -1,4 +1,4 @@
-"""A job of two pods in which both fail: first rank 3, on node 1, then rank 0. Their peers note when they were stopped.
+"""Jobs of two pods. In one both fail: first rank 3, on node 1, then rank 0. Their peers note when they were stopped.
 
 The order is kept by pipes in the folder: opening one waits for the other side.
 """
@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from fledge import task
+from fledge import RecoverableError, task
 from fledge_distributed import Elastic, current_rank
 
 
@@ -29,6 +29,14 @@ def trains(folder: str) -> int:
         (place / "first-is-over").read_text()
     (place / f"raised-{rank.node_rank}").write_text(repr(time.time()))
     raise ValueError(f"of rank {rank.rank}")
+
+
+@task(task_config=Elastic(nnodes=2, nproc_per_node=2))
+def returns_in_pods(folder: str) -> str:
+    """Rank 3 may fail in a way that another attempt may mend."""
+    if current_rank().rank == 3 and Path(folder, "fail").exists():
+        raise RecoverableError("of rank 3")
+    return f"rank {current_rank().rank}"
 
 
 def leave(place: Path) -> None:
