@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -21,6 +22,7 @@ from fledge.errors import (
     TaskTimeoutError,
     TypeConversionError,
 )
+from fledge.testing import only_mocked_tasks
 from fledge_distributed import Elastic, LeaderIgnored, RankFailed, Ranks, current_rank
 from fledge_distributed.rank_task import MultiRankTask
 
@@ -307,3 +309,9 @@ def test_a_rank_that_dies_inside_a_task_is_named() -> None:
     with pytest.raises(RankFailed, match="rank 1 of 2") as caught:
         dies()
     assert caught.value.exitcode == 9
+
+
+def test_a_replaced_body_runs_here_and_starts_no_rank() -> None:
+    with mock.patch.object(only_leader_fits, "execute", return_value=500) as replaced, only_mocked_tasks():
+        assert only_leader_fits(limit=3) == 500
+    replaced.assert_called_once_with(limit=3)
