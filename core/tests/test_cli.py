@@ -96,6 +96,10 @@ TASKS = """
     def twice(a: int) -> int:
         return add(a=add(a=a, b=a), b=0)
 
+    @task(enable_deck=True)
+    def pages(a: int) -> float:
+        return a**0.5 if a >= 0 else fails(a=a)
+
     not_a_task = 3
 """
 
@@ -182,6 +186,15 @@ def test_a_file_is_given_by_its_path(fledge: Fledge, tmp_path: Path) -> None:
 
 def test_a_workflow_is_run_too(fledge: Fledge) -> None:
     assert fledge("run", "{}:twice", "--a", "4").out == "o0: 8\n"
+
+
+def test_the_page_about_a_run_is_named_on_stderr_after_a_failure_too(fledge: Fledge, tmp_path: Path) -> None:
+    for value, code in (("1", 0), ("-1", 1)):
+        done = fledge("run", "--json", "{}:pages", "--a", value)
+        assert done.code == code
+        (line,) = [line for line in done.err.splitlines() if line.startswith("page: ")]
+        assert Path(line.removeprefix("page: ")).is_file()
+        assert "page" not in done.out
 
 
 def test_outputs_can_be_printed_as_json(fledge: Fledge) -> None:

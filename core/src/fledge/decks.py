@@ -42,7 +42,7 @@ DECK_FILE = "deck.html"
 
 
 class DeckField(str, Enum):
-    """The pages a task may ask for; each value is the page's title."""
+    """The sections that a task may ask for; each value is the section's title."""
 
     INPUT = "Input"
     OUTPUT = "Output"
@@ -128,8 +128,9 @@ def bar(start: float, end: float, whole: float, kind: str = "") -> str:
     """
     first, last = (round(1000 * min(max(one / whole, 0.0), 1.0)) if whole > 0 else 0 for one in (start, end))
     first = min(first, 996)
+    names = f"bar {kind}".strip()
     return (
-        f'<svg class="bar {html.escape(kind)}" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true" '
+        f'<svg class="{html.escape(names)}" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true" '
         'width="100%" height="10" style="min-width: 6rem">'
         f'<rect x="{first}" width="{max(last - first, 4)}" height="10" fill="currentColor"/></svg>'
     )

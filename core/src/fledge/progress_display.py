@@ -48,7 +48,7 @@ def progress_shown(style: Style = "auto", stream: IO[str] | None = None) -> Iter
     Args:
         style: "auto": bars where the stream is a terminal and rich is installed, else nothing. "rich": bars. "plain":
             a line when work ends, and from time to time while it goes on. "off": nothing.
-        stream: Standard error if not given.
+        stream: Standard error if not given; where there is none, nothing is shown.
 
     Raises:
         DefinitionError: "rich" was asked for and is not installed, or the style is none of these.
@@ -64,9 +64,11 @@ def progress_shown(style: Style = "auto", stream: IO[str] | None = None) -> Iter
         _lock.release()
 
 
-def _display(style: Style, stream: IO[str]) -> _Display | None:
+def _display(style: Style, stream: IO[str] | None) -> _Display | None:
     if style not in STYLES:
         raise DefinitionError(f"progress cannot be shown as {style!r}. Styles: {', '.join(STYLES)}")
+    if stream is None:
+        return None
     if style == "plain":
         return _Lines(stream)
     has_rich = style in ("auto", "rich") and importlib.util.find_spec("rich") is not None
@@ -123,7 +125,7 @@ class _Lines:
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
         self._times: dict[int, tuple[float, float]] = {}  # number -> when it began, when the last line was written
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()  # a report may come from a finalizer in the middle of another one
 
     def __enter__(self) -> Callable[[ProgressReport], None]:
         return self._show
@@ -172,7 +174,7 @@ class _Bars:
             redirect_stderr=False,
         )
         self._bars: dict[int, tuple[Any, float]] = {}  # Any: rich's number of the bar; and when the work began
-        self._changing = threading.Lock()
+        self._changing = threading.RLock()  # as for lines
         self._process = os.getpid()
         self._exits = ExitStack()
 
@@ -231,7 +233,7 @@ def _written_above(stream: IO[str], write: Callable[[str], None]) -> Iterator[No
     above: dict[str, _Above] = {}
     for name in ("stderr", "stdout"):
         before = getattr(sys, name)
-        if before is stream or before.isatty():
+        if before is stream or (before is not None and before.isatty()):
             above[name] = _Above(before, write)
             setattr(sys, name, above[name])
     moved = [(handler, one) for one in above.values() for handler in _handlers() if handler.stream is one.stream]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -104,6 +105,7 @@ def _run(target: Target, inputs: dict[str, Any], options: RunOptions) -> None:  
         given = {**_read_inputs(target, options.inputs_file, context), **inputs}
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     lasting = context.with_(storage=context.storage.with_(raw_prefix=os.path.join(os.getcwd(), "runs", stamp)))
+    earlier = _pages_of(lasting)
     with FlyteContextManager.with_context(lasting):
         try:
             if options.like_container or options.isolate:
@@ -111,13 +113,18 @@ def _run(target: Target, inputs: dict[str, Any], options: RunOptions) -> None:  
             else:
                 values = _here(target, given, options)
         finally:
-            _tell_pages(Path(lasting.storage.raw_prefix))
+            _tell_pages(_pages_of(lasting) - earlier)
         _show(target, values, options)
 
 
-def _tell_pages(folder: Path) -> None:
+def _pages_of(context: FlyteContext) -> set[Path]:
+    """The pages in the folder of this run; another one of the same second may have left some there."""
+    return set(Path(context.storage.raw_prefix).glob(f"*/*/{DECK_FILE}"))
+
+
+def _tell_pages(pages: Iterable[Path]) -> None:
     """Say where the pages about the run are, of a failed one too."""
-    for page in sorted(folder.glob(f"*/*/{DECK_FILE}")):
+    for page in sorted(pages):
         click.echo(f"page: {os.path.relpath(page)}", err=True)
 
 

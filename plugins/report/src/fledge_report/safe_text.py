@@ -32,7 +32,7 @@ def word(value: object, limit: int = CELL) -> str:
     """
     if value is None:
         return '<span class="none">null</span>'
-    if type(value) is float:
+    if isinstance(value, float):
         return f"{value:.6g}"
     text = value if isinstance(value, str) else str(value) if isinstance(value, _PLAIN) else short_repr(value, limit)
     return f"<bdi>{escaped(text, limit)}</bdi>"
