@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fledge import idl
+from tests.parity.plugin_types import CARRIED, Carried
 
 __all__ = ["doors"]
 
@@ -69,13 +70,37 @@ def doors() -> dict[str, types.ModuleType]:
         **{name: getattr(kfpytorch, name) for name in ("Elastic", "Master", "PyTorch", "Worker")},
     )
     resolver = _module("fledge.resolver", ClassBasedResolver=ClassStorageTaskResolver)
-    return {module.__name__: module for module in (fledge, resolver, distributed, flow, devices)}
+    carried = _module("tests.parity.plugin_types", **_plugin_types())
+    return {module.__name__: module for module in (fledge, resolver, distributed, flow, devices, carried)}
 
 
 def _module(name: str, **names: object) -> types.ModuleType:
     module = types.ModuleType(name)
     module.__dict__.update(names)
     return module
+
+
+def _plugin_types() -> dict[str, type]:
+    """The classes that a plugin brings, with flytekit's transformers for them."""
+    from flytekit.core.type_engine import TypeEngine, TypeTransformer
+
+    class CarryingTransformer(TypeTransformer[Any]):  # type: ignore[misc,unused-ignore] # Any: the class it was made for
+        def __init__(self, carried: Carried) -> None:
+            super().__init__(carried.name, carried.python_type)
+            self.carried = carried
+
+        def get_literal_type(self, t: Any) -> Any:  # Any: a type, flytekit's model
+            return TypeEngine.to_literal_type(self.carried.carrier)
+
+        def to_literal(self, ctx: Any, python_val: Any, python_type: Any, expected: Any) -> Any:  # Any: as flytekit's
+            return TypeEngine.to_literal(ctx, self.carried.to_carrier(python_val), self.carried.carrier, expected)
+
+        def to_python_value(self, ctx: Any, lv: Any, expected_python_type: Any) -> Any:  # Any: as flytekit's
+            return self.carried.from_carrier(TypeEngine.to_python_value(ctx, lv, self.carried.carrier))
+
+    for carried in CARRIED:
+        TypeEngine.register(CarryingTransformer(carried))
+    return {carried.python_type.__name__: carried.python_type for carried in CARRIED}
 
 
 def _task(function: Callable[..., Any] | None = None, **options: Any) -> Any:  # Any: what flytekit.task takes and gives

@@ -20,9 +20,14 @@ if TYPE_CHECKING:
     from fledge.idl import admin_task, admin_workflow, literals
     from tests.parity.settings import Deployment
 
-__all__ = ["CORPUS", "Copy", "Program", "Sdk", "load_copy"]
+__all__ = ["MODULES", "TOO_NEW", "Copy", "Program", "Sdk", "load_copy"]
 
 CORPUS = Path(__file__).parent / "corpus"
+# What a Python is too old to read has its version for a suffix, so that no tool of an older one stumbles over it.
+_SUFFIXES = {".py": (3, 10), ".py312": (3, 12)}
+_FILES = {path.stem: path for path in sorted(CORPUS.iterdir()) if path.suffix in _SUFFIXES}
+MODULES = [stem for stem, path in _FILES.items() if sys.version_info >= _SUFFIXES[path.suffix]]
+TOO_NEW = _FILES.keys() - MODULES
 PREFIX = "parity_"  # of the modules' names: generated code looks for classes by the name of a top-level module
 Task = Any  # Any: a task or workflow of either SDK
 
@@ -118,14 +123,14 @@ class Copy:
 
 @functools.cache
 def load_copy(sdk: Sdk, stem: str, purpose: str = "") -> Copy:
-    """Execute `corpus/<stem>.py` under an SDK, once for each purpose."""
-    path = CORPUS / f"{stem}.py"
+    """Execute a file of the corpus under an SDK, once for each purpose."""
+    path = _FILES[stem]
     module = types.ModuleType(f"{PREFIX}{stem}")
     module.__file__ = str(path)
     module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _importer(sdk)}
     copy = Copy(sdk, module)
     with copy.active():
-        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
+        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True), module.__dict__)
     return copy
 
 

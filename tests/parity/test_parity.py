@@ -10,7 +10,6 @@ from tests.parity.comparing import (
     CONTAINERS,
     FLEDGE,
     FLYTEKIT,
-    MODULES,
     STEMS,
     compared,
     count_messages,
@@ -20,7 +19,7 @@ from tests.parity.comparing import (
     unlisted,
     with_generated,
 )
-from tests.parity.programs import load_copy
+from tests.parity.programs import MODULES, load_copy
 from tests.parity.recording import Golden
 from tests.parity.tally import TALLY
 
