@@ -46,7 +46,7 @@ class Attempt:
 
     def __init__(self, zygote: Zygote, plan: Plan, restart: int = 0) -> None:
         self._zygote, self._plan, self._restart = zygote, plan, restart
-        self._config, self._on_log = plan.config, plan.on_log
+        self._config, self._on_lines = plan.config, plan.on_lines
         self._world = World(self._config.nproc, self._config.nnodes)
         self._ranks: dict[int, RankState] = {}
         self._timers: dict[str, tuple[float, Callable[[], None]]] = {}
@@ -172,8 +172,7 @@ class Attempt:
         if data is None:
             return False
         stream, splitter = rank.streams[fd]
-        for line in splitter.feed(data) if data else splitter.end():
-            self._on_log(rank.place.rank, stream, line)
+        self._on_lines(rank.place.rank, stream, splitter.feed(data) if data else splitter.end())
         if not data:
             self._forget(fd)
             return False
@@ -256,8 +255,8 @@ class Attempt:
         for fd in list(rank.streams):
             while self._registered(fd) and self._on_stream(rank, fd):
                 pass  # what it wrote before its end; a stream that a stray child holds open is not waited for
-            for line in rank.streams[fd][1].end():
-                self._on_log(exit_.rank, rank.streams[fd][0], line)
+            stream, splitter = rank.streams[fd]
+            self._on_lines(exit_.rank, stream, splitter.end())
         if self._registered(rank.stacks_fd):
             self._on_stacks(rank)
         if self._registered(rank.results):

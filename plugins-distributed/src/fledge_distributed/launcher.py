@@ -21,7 +21,7 @@ from fledge.progress import is_wanted, tracked
 from fledge_distributed.attempt import Attempt
 from fledge_distributed.errors import LaunchError, LeaderIgnored
 from fledge_distributed.frames import anonymous_file
-from fledge_distributed.logs import OnLog, RankLogs
+from fledge_distributed.logs import OnLog, RankLogs, one_by_one
 from fledge_distributed.plans import Host, Outcome, Plan, no_environment
 from fledge_distributed.rank_progress import RankProgress
 from fledge_distributed.reports import RankReport, write_report
@@ -116,7 +116,8 @@ def run_ranks(
         here = config.nproc * (config.nnodes if host is None else 1)
         with logs, tracked(f"ranks of {name or job.target.name}", here, "ranks") as tracker:
             progress = RankProgress(tracker)
-            plan = Plan(config, job_fd, on_log or logs.write, progress, environment, host, stop, deadline)
+            on_lines = logs.write if on_log is None else one_by_one(on_log)
+            plan = Plan(config, job_fd, on_lines, progress, environment, host, stop, deadline)
             outcome = _run_attempts(plan, attempt_type)
             launched = Launched(
                 outcome.values, frozenset(outcome.ignored), tuple(outcome.reports), tuple(outcome.extras)

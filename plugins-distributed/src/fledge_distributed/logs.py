@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-__all__ = ["LineSplitter", "OnLog", "RankLogs", "prefixed"]
+__all__ = ["LineSplitter", "OnLines", "OnLog", "RankLogs", "one_by_one", "prefix"]
 
 OnLog = Callable[[int, str, str], None]  # rank, "stdout" or "stderr", one line without its end
+OnLines = Callable[[int, str, Sequence[str]], None]  # the same for all lines that have come at once
 _LONGEST_LINE = 1 << 20  # a longer one is cut, so that a rank which writes no line ends cannot fill the caller's memory
 
 
@@ -22,26 +23,36 @@ class LineSplitter:
 
     def feed(self, data: bytes) -> list[str]:
         """The lines that `data` completes."""
-        *whole, rest = (self._rest + data).split(b"\n")
-        if len(rest) > _LONGEST_LINE:
-            whole.append(rest)
-            rest = b""
+        head, newline, rest = (self._rest + data).rpartition(b"\n")
         self._rest = rest
-        return [_decoded(line) for line in whole]
+        lines = _decoded(head) if newline else []
+        return lines + self.end() if len(rest) > _LONGEST_LINE else lines
 
     def end(self) -> list[str]:
         """The last line, when the stream ended without a line end."""
         rest, self._rest = self._rest, b""
-        return [_decoded(rest)] if rest else []
+        return _decoded(rest) if rest else []
 
 
-def _decoded(line: bytes) -> str:
-    return line.decode("utf-8", "replace").removesuffix("\r")
+def _decoded(data: bytes) -> list[str]:
+    """At once, as decoding each line is what takes the time; a line end is never part of another character."""
+    lines = data.decode("utf-8", "replace").split("\n")
+    return [line.removesuffix("\r") for line in lines] if b"\r" in data else lines
 
 
-def prefixed(rank: int, line: str, node: int | None = None) -> str:
-    """`[rank 3] text`, or `[node 1 rank 3] text` when a node is given."""
-    return f"[rank {rank}] {line}" if node is None else f"[node {node} rank {rank}] {line}"
+def prefix(rank: int, node: int | None = None) -> str:
+    """`[rank 3] `, or `[node 1 rank 3] ` when a node is given."""
+    return f"[rank {rank}] " if node is None else f"[node {node} rank {rank}] "
+
+
+def one_by_one(on_log: OnLog) -> OnLines:
+    """For those who take one line at a time."""
+
+    def take(rank: int, stream: str, lines: Sequence[str]) -> None:
+        for line in lines:
+            on_log(rank, stream, line)
+
+    return take
 
 
 class RankLogs:
@@ -71,24 +82,29 @@ class RankLogs:
             file.close()
         self._files.clear()
 
-    def write(self, rank: int, stream: str, line: str) -> None:
-        """Take one line; an OnLog."""
+    def write(self, rank: int, stream: str, lines: Sequence[str]) -> None:
+        """Take lines; an OnLines."""
+        if not lines:
+            return
         if self._folder is not None:
-            self._file(self._folder, rank).write(f"{line}\n")
+            file = self._file(self._folder, rank)
+            file.write("\n".join([*lines, ""]))
+            file.flush()
         if self._shown is None or rank in self._shown:
             node = rank // self._nproc if self._nnodes > 1 else None
-            _print_line(stream, prefixed(rank, line, node))
+            before = prefix(rank, node)
+            _print(stream, "".join([f"{before}{line}\n" for line in lines]))
 
     def _file(self, folder: Path, rank: int) -> TextIO:
         if rank not in self._files:
             path = folder / f"rank-{rank}.log"
-            self._files[rank] = path.open("w", buffering=1, encoding="utf-8", errors="backslashreplace")
+            self._files[rank] = path.open("w", encoding="utf-8", errors="backslashreplace")
         return self._files[rank]
 
 
-def _print_line(stream: str, line: str) -> None:
-    """Write one line at once; a closed or missing stream drops it."""
+def _print(stream: str, text: str) -> None:
+    """Write whole lines at once; a closed or missing stream drops them."""
     out = sys.stdout if stream == "stdout" else sys.stderr
     if out is not None and not out.closed:
-        out.write(f"{line}\n")
+        out.write(text)
         out.flush()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fledge_distributed.config import Ranks
-    from fledge_distributed.logs import OnLog
+    from fledge_distributed.logs import OnLines
     from fledge_distributed.rank_progress import RankProgress
     from fledge_distributed.ranks import Rank
     from fledge_distributed.reports import RankReport
@@ -39,7 +39,7 @@ class Plan:
     Attributes:
         config: The ranks.
         job_fd: The file with what every rank is told.
-        on_log: Gets the lines of the ranks.
+        on_lines: Gets the lines of the ranks.
         progress: Gets their reports of progress.
         environment: What a rank is told beside the usual; from its place and an address (host:port) per rank.
         host: Run the ranks of this one node; None: all nodes are simulated here.
@@ -49,7 +49,7 @@ class Plan:
 
     config: Ranks
     job_fd: int
-    on_log: OnLog
+    on_lines: OnLines
     progress: RankProgress
     environment: Callable[[Rank, Sequence[str]], Mapping[str, str]] = no_environment
     host: Host | None = None
