@@ -15,6 +15,7 @@ needs_torch = pytest.mark.skipif(
 
 
 @needs_torch
+@pytest.mark.slow
 def test_one_run_of_the_program_gives_every_number(tmp_path: Path) -> None:
     numbers = measure.program("ranks_fledge")(2, tmp_path)
     assert set(numbers) == set(measure.UNITS)
@@ -27,6 +28,8 @@ def test_a_target_is_a_number_or_a_multiple_of_the_import() -> None:
     assert measure.target(measure.WARM, 2, {}) == 0.1
     assert measure.target(measure.WARM, 4, {}) is None
     assert measure.target(measure.LATENCY, 1, {}) == 0.05
+    assert measure.target(measure.CPU, 8, {"import torch": 2.0}) == 4.0
+    assert measure.target(measure.CPU, 4, {"import torch": 2.0}) is None
 
 
 def test_a_contestant_that_fails_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -158,6 +158,7 @@ def listens_until_all_do(payload: bytes) -> bytes:
     return f"{number} {os.environ['MASTER_PORT']}".encode()
 
 
+@pytest.mark.slow
 def test_fifty_launches_at_once_do_not_meet(tmp_path: Path) -> None:
     results: dict[int, bytes] = {}
     fifo = tmp_path / "fifo"

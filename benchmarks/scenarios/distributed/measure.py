@@ -2,8 +2,8 @@
 
     python benchmarks/scenarios/distributed/measure.py --rounds 3 --nproc 1 2 4 8 --flytekit /path/to/its/python
 
-Out: a Markdown table of medians of wall time, as it is what a user waits for; run it on a quiet machine. Beside them
-stand the targets of fledge. Exit status 1 when a contestant fails, or with `--check` when a target is missed.
+Out: a Markdown table of medians; most are wall time, as it is what a user waits for: run it on a quiet machine. Beside
+them stand the targets of fledge. Exit status 1 when a contestant fails, or with `--check` when a target is missed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import argparse
 import importlib.util
 import json
 import os
+import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,11 +28,28 @@ HERE = Path(__file__).parent
 ROOT, PACKAGE = HERE.parents[2], "benchmarks.scenarios.distributed"
 QUIET = {"OMP_NUM_THREADS": "1", "FLYTE_SDK_LOGGING_LEVEL": "50"}
 CONTESTANTS = ("import torch", "fledge", "torchrun", "flytekit")
-START, WARM, MEMORY, LATENCY, LARGE = "start to barrier", "warm call to barrier", "USS", "return to value", "100 MB"
-UNITS = {START: "s", WARM: "s", MEMORY: "MiB per rank", LATENCY: "s", LARGE: "s"}
-# (measure, ranks) -> the most that fledge may take; of START it is a multiple of `import torch`.
-TARGETS = {(WARM, 2): 0.1, (WARM, 8): 0.2, (MEMORY, 4): 15.0}
-TIMES_IMPORT, ANY_LATENCY_S, ANY_LARGE_S = 1.25, 0.05, 1.5
+START, CPU, WARM, LATENCY, LARGE = (
+    "start to barrier",
+    "CPU of a run",
+    "warm call to barrier",
+    "return to value",
+    "100 MB",
+)
+MEMORY, TREE, LINES = "USS", "PSS of all", "10 MB of lines"
+UNITS = {
+    START: "s",
+    CPU: "s",
+    WARM: "s",
+    MEMORY: "MiB per rank",
+    TREE: "MiB",
+    LATENCY: "s",
+    LARGE: "s",
+    LINES: "s, slowest rank",
+}
+# (measure, ranks) -> the most that fledge may take.
+TARGETS = {(WARM, 2): 0.1, (WARM, 8): 0.2, (MEMORY, 4): 15.0, (TREE, 4): 300.0}
+ANY = {LATENCY: 0.05, LARGE: 1.5, LINES: 1.0}  # with any number of ranks
+TIMES_IMPORT = {START: 1.25, CPU: 2.0}  # of what one `import torch` takes; so much processor time with 8 ranks
 
 Numbers = dict[str, float]
 Work = Callable[[int, Path], Numbers]
@@ -89,9 +108,9 @@ def contestants(flytekit: str | None) -> Mapping[str, Work]:
 
 def target(measure: str, nproc: int, cells: Mapping[str, float]) -> float | None:
     """The most that fledge may take."""
-    if measure == START:
-        return TIMES_IMPORT * cells["import torch"]
-    return {LATENCY: ANY_LATENCY_S, LARGE: ANY_LARGE_S}.get(measure, TARGETS.get((measure, nproc)))
+    if measure == START or (measure == CPU and nproc == 8):
+        return TIMES_IMPORT[measure] * cells["import torch"]
+    return ANY.get(measure, TARGETS.get((measure, nproc)))
 
 
 # -- contestants -------------------------------------------------------------------------------------------------------
@@ -100,46 +119,60 @@ def target(measure: str, nproc: int, cells: Mapping[str, float]) -> float | None
 def only_import(nproc: int, folder: Path) -> Numbers:
     """The floor of a start: one process that imports the framework."""
     begun = time.monotonic()
-    ran([sys.executable, "-c", "import torch.distributed"], nproc)
-    return {START: time.monotonic() - begun}
+    cpu_s = ran([sys.executable, "-c", "import torch.distributed"], nproc)
+    return {START: time.monotonic() - begun, CPU: cpu_s}
 
 
 def torchrun(nproc: int, folder: Path) -> Numbers:
     """It gives no value back, and each run is a new process."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={nproc}"]
     begun = time.monotonic()
-    ran([*command, str(HERE / "ranks_body.py"), str(folder)], nproc)
+    cpu_s = ran([*command, str(HERE / "ranks_body.py"), str(folder)], nproc)
     marks = marks_in(folder, nproc)
-    return {START: max(mark["met"] for mark in marks) - begun, MEMORY: memory(marks)}
+    return {START: max(mark["met"] for mark in marks) - begun, CPU: cpu_s, **memory(marks)}
 
 
 def program(module: str, python: str = sys.executable) -> Work:
-    """A user's program with three calls of the module's task."""
+    """A user's program with several calls of the module's task, and once more with the first one alone."""
 
     def work(nproc: int, folder: Path) -> Numbers:
+        command = [python, str(HERE / "ranks_calls.py"), f"{PACKAGE}.{module}", str(folder)]
+        cpu_s = ran([*command, "cold"], nproc)
+        shutil.rmtree(folder / "cold")
         begun = time.monotonic()
-        said = ran([python, str(HERE / "ranks_calls.py"), f"{PACKAGE}.{module}", str(folder)], nproc)
-        calls: Mapping[str, Mapping[str, float]] = json.loads(said.splitlines()[-1])
+        ran(command, nproc)
+        calls: Mapping[str, Mapping[str, float]] = json.loads((folder / "calls.json").read_text())
         marks = {name: marks_in(folder / name, nproc) for name in calls}
         met = {name: max(mark["met"] for mark in marks[name]) for name in calls}
         return {
             START: met["cold"] - begun,
+            CPU: cpu_s,
             WARM: met["warm"] - calls["warm"]["begun"],
-            MEMORY: memory(marks["warm"]),
+            **memory(marks["warm"]),
             LATENCY: calls["warm"]["ended"] - marks["warm"][0]["returned"],
             LARGE: calls["large"]["ended"] - marks["large"][0]["returned"],
+            LINES: max(mark["wrote_s"] for mark in marks["lines"]),
         }
 
     return work
 
 
-def ran(command: list[str], nproc: int) -> str:
-    """What it wrote; it must succeed."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "BENCH_NPROC": str(nproc), **QUIET}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+def ran(command: list[str], nproc: int) -> float:
+    """The processor seconds of the command and all it has started; it must succeed."""
+    own = {"PYTHONPATH": str(ROOT), "BENCH_NPROC": str(nproc), "BENCH_PARENT": str(os.getpid())}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        command,
+        env={**os.environ, **own, **QUIET},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
-    return done.stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def marks_in(folder: Path, nproc: int) -> list[dict[str, Any]]:  # Any: JSON
@@ -147,9 +180,9 @@ def marks_in(folder: Path, nproc: int) -> list[dict[str, Any]]:  # Any: JSON
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(nproc)]
 
 
-def memory(marks: list[dict[str, Any]]) -> float:  # Any: JSON
-    """Of the largest rank."""
-    return max(float(mark["uss_mib"]) for mark in marks)
+def memory(marks: list[dict[str, Any]]) -> Numbers:  # Any: JSON
+    """Of the largest rank, and of all processes together."""
+    return {MEMORY: max(float(mark["uss_mib"]) for mark in marks), TREE: float(marks[0]["tree_mib"])}
 
 
 if __name__ == "__main__":

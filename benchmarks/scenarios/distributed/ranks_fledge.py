@@ -12,5 +12,5 @@ __all__ = ["call"]
 
 
 @task(task_config=Elastic(nnodes=1, nproc_per_node=int(os.environ["BENCH_NPROC"])))
-def call(folder: str, size: int) -> str:
-    return meet_and_return(folder, size)
+def call(folder: str, size: int, lines: int) -> str:
+    return meet_and_return(folder, size, lines)
