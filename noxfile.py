@@ -165,9 +165,7 @@ def parity(session: nox.Session) -> None:
     """Compare with the newest flytekit, both SDKs in one process."""
     if not any((ROOT / "tests/parity").glob("test_*.py")):
         session.skip("tests/parity holds no tests")
-    packages = ("core", "plugins/dataframes", "plugins-distributed")
-    # flytekit makes the tasks of an Elastic config only where torch is installed.
-    python = environment(session, "parity", sys.executable, packages=packages, tools=("parity",), first=[TORCH])
+    python = parity_environment(session)
     peers = [requirement for requirement in group("parity") if requirement.startswith("flytekit")]
     run_in(session, python, "-m", "pip", "install", "--quiet", "--upgrade", *peers)
     run_in(session, python, "-m", "pytest", *(session.posargs or ["tests/parity"]))
@@ -189,12 +187,14 @@ def soak(session: nox.Session) -> None:
     with all_of(session, "soak") as check:
         check(partial(run_in, session, python, program, *(session.posargs or ["--repeats", "100"])), "asleep")
         if not session.posargs:
-            check(partial(run_in, session, python, program, "--torch", "--repeats", "20"), "in a collective")
+            check(partial(run_in, session, python, program, "--torch", "--repeats", "100"), "in a collective")
 
 
 @nox.session(python=False)
 def bench(session: nox.Session) -> None:
-    """Measure ours, the peers' and the floor's time, interleaved in one run. Options: `nox -s bench -- --help`."""
+    """Measure ours, the peers' and the floor's time, interleaved in one run, then ranks. Options: `-- --help`."""
+    if not session.posargs:
+        session.notify("bench_ranks")
     ours = environment(session, "bench-fledge", sys.executable, packages=("core",), tools=())
     peer = plain_environment(session, "bench-flytekit", ["flytekit"])
     packages = ("core", "plugins/dataframes", "plugins/storage")
@@ -205,6 +205,12 @@ def bench(session: nox.Session) -> None:
     )
 
 
+@nox.session(python=False)
+def bench_ranks(session: nox.Session) -> None:
+    """Measure ranks of ours, torchrun's and flytekit's, interleaved in one run. Options: `nox -s bench_ranks -- -h`."""
+    run_in(session, parity_environment(session), "benchmarks/scenarios/distributed/measure.py", *session.posargs)
+
+
 # -- environments ------------------------------------------------------------------------------------------------------
 
 
@@ -212,6 +218,12 @@ def shared_environment(session: nox.Session) -> Path:
     """The Python of the environment with everything in it: PyTorch, JAX and Open MPI included."""
     tools = ("test", "plugins", "ranks", "types", "layers")
     return environment(session, "shared", sys.executable, packages=PACKAGES, tools=tools, first=[TORCH])
+
+
+def parity_environment(session: nox.Session) -> Path:
+    """The Python of the environment with flytekit beside us; it makes tasks of an Elastic config only with torch."""
+    packages = ("core", "plugins/dataframes", "plugins-distributed")
+    return environment(session, "parity", sys.executable, packages=packages, tools=("parity",), first=[TORCH])
 
 
 def environment(
