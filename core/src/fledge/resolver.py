@@ -55,7 +55,8 @@ class DefaultTaskResolver(TaskResolverMixin):
 
     def _module_name(self, t: Task, name: str | None) -> str:
         if name is None:
-            raise NotImportableError(t.name, "it is defined in a shell or notebook. Move it to a file")
+            way_out = "Move it to a file, or give it task_resolver=fledge.notebooks.notebook_resolver"
+            raise NotImportableError(t.name, f"it is defined in a shell or notebook. {way_out}")
         return name
 
 
