@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 import fledge_report.hooks
@@ -13,6 +12,8 @@ from fledge import FlyteContextManager, current_context, task
 from fledge.decks import Deck, page
 from fledge.testing import plugin_registered
 from plugins.report.tests.chromium import Browser
+
+pandas = pytest.importorskip("pandas")
 
 LOUD = "<script>document.title = 'pwned'</script>"
 
@@ -35,7 +36,7 @@ class EvilPicture:
 @task(enable_deck=True)
 def shows(text: str, parts: dict[str, list[str]]) -> str:
     """Show a frame and objects that want to do more."""
-    frame = pa.table(
+    frame = pandas.DataFrame(
         {
             LOUD: [LOUD, "x" * 10_000],
             "</style></table></section></body>": ["\u202egnp.exe", "שלום"],
