@@ -326,6 +326,34 @@ def test_arguments_about_pods_win_over_the_metadata_and_change_nothing_when_not_
     assert metadata.pod_template_name == "from metadata"
 
 
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"requests": {"cpu": "1"}}, r"requests=\{'cpu': '1'\} must be Resources"),
+        ({"environment": {"A": 1}}, r"environment=\{'A': 1\}: 1 must be text. Write '1'"),
+        ({"environment": {1: "a"}}, "1 must be text"),
+        ({"environment": {"A=B": "a"}}, "'A=B' cannot be the name of a variable"),
+        ({"container_image": 3}, "container_image=3 names no image"),
+        (
+            {"requests": Resources(cpu="1"), "limits": Resources(cpu="500m")},
+            "it requests cpu='1', above the limit of '500m'",
+        ),
+        ({"resources": Resources(mem=("2Gi", "2G"))}, "it requests mem='2Gi', above the limit of '2G'"),
+    ],
+    ids=["dict", "number in the environment", "number as a name", "name with =", "image", "limit", "pair"],
+)
+def test_an_option_that_no_container_can_have_is_refused_when_the_task_is_defined(
+    options: dict[str, Any], match: str
+) -> None:
+    with pytest.raises(DefinitionError, match=match):
+        asking(**options)
+
+
+def test_a_misspelt_resource_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(DefinitionError, match=r"Resources\(memory=\.\.\.\).*did you mean 'mem'"):
+        Resources(memory="1Gi")  # type: ignore[call-arg] # the mistake
+
+
 def test_a_misspelt_option_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(DefinitionError, match="unknown argument 'enviroment'; did you mean 'environment'"):
         asking(enviroment={})

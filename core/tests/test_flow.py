@@ -390,3 +390,36 @@ def test_a_deadline_does_not_begin_queued_nodes() -> None:
     with pytest.raises(TaskTimeoutError):
         outer()
     assert len(begun) < 8
+
+
+def test_a_workflow_refuses_an_async_body_and_a_handler_that_is_no_task() -> None:
+    async def body(a: int) -> int:
+        return add(a=a)
+
+    with pytest.raises(DefinitionError, match="cannot be async"):
+        workflow(body)
+    with pytest.raises(DefinitionError, match=r"on_failure=<built-in function print> is neither a task nor a workflow"):
+        workflow(on_failure=print)(adds_one)  # type: ignore[call-overload] # the mistake
+
+
+def adds_one(a: int) -> int:
+    return add(a=a)
+
+
+@task
+def repeat(self: int, ctx: str) -> str:
+    return ctx * self
+
+
+@workflow
+def repeated(self: int, ctx: str) -> str:
+    return repeat(self=self, ctx=ctx)
+
+
+@workflow
+def repeated_inside(self: int, ctx: str) -> str:
+    return repeated(self=self, ctx=ctx)
+
+
+def test_an_input_may_be_called_self_or_ctx() -> None:
+    assert repeat(self=2, ctx="a") == repeated(self=2, ctx="a") == repeated_inside(self=2, ctx="a") == "aa"

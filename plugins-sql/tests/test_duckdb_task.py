@@ -571,3 +571,10 @@ def test_a_task_asks_for_one_container_and_no_other_target() -> None:
     template = task_template(examples.delays, SerializationSettings(project="p", domain="d", version="v"))
     assert template.WhichOneof("target") == "container"
     assert template.type == "duckdb"
+
+
+def test_the_decorator_without_its_query_says_so() -> None:
+    def no_query(a: int) -> int: ...
+
+    with pytest.raises(SQLDefinitionError, match="@sql_task needs its query"):
+        sql_task(no_query)  # type: ignore[arg-type] # the mistake

@@ -111,7 +111,7 @@ class Task:
     def get_input_types(self) -> dict[str, type] | None:
         return None
 
-    def compile(self, ctx: FlyteContext, *args: Value, **kwargs: Value) -> Value:
+    def compile(self, ctx: FlyteContext, /, *args: Value, **kwargs: Value) -> Value:
         raise NotImplementedError(f"task {self.name} of type {type(self).__name__} cannot stand in a workflow")
 
     def get_container(self, settings: SerializationSettings) -> tasks.Container | None:
@@ -141,10 +141,10 @@ class Task:
     def local_execution_mode(self) -> ExecutionState.Mode:
         return ExecutionState.Mode.LOCAL_TASK_EXECUTION
 
-    def __call__(self, *args: Value, **kwargs: Value) -> Value:
+    def __call__(self, /, *args: Value, **kwargs: Value) -> Value:
         raise CallError(self.name, f"a {type(self).__name__} without a Python interface cannot be called")
 
-    def local_execute(self, ctx: FlyteContext, **kwargs: Value) -> Value:
+    def local_execute(self, ctx: FlyteContext, /, **kwargs: Value) -> Value:
         return self._abstract("local_execute")
 
     def sandbox_execute(self, ctx: FlyteContext, input_literal_map: literals.LiteralMap) -> literals.LiteralMap:
@@ -173,7 +173,7 @@ class Task:
     def pre_execute(self, user_params: ExecutionParameters | None) -> ExecutionParameters | None:
         return user_params
 
-    def execute(self, **kwargs: Value) -> Value:
+    def execute(self, /, **kwargs: Value) -> Value:
         return self._abstract("execute")
 
     def _abstract(self, method: str) -> NoReturn:

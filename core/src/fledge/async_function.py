@@ -31,7 +31,7 @@ _home: contextvars.ContextVar[asyncio.AbstractEventLoop | None] = contextvars.Co
 class AsyncPythonFunctionTask(PythonFunctionTask[T]):
     """`@task` on an `async def`; everything else as PythonFunctionTask."""
 
-    def __call__(self, *args: Value, **kwargs: Value) -> Value:
+    def __call__(self, /, *args: Value, **kwargs: Value) -> Value:
         """The value, or an awaitable of it where an event loop runs; a promise while a workflow is compiled."""
         ctx = FlyteContextManager.current_context()
         in_workflow = ctx.execution_state.mode is ExecutionState.Mode.LOCAL_WORKFLOW_EXECUTION
@@ -71,7 +71,7 @@ class AsyncPythonFunctionTask(PythonFunctionTask[T]):
             await asyncio.wait([outcome])
             raise
 
-    def execute(self, **kwargs: Value) -> Value:
+    def execute(self, /, **kwargs: Value) -> Value:
         """Run the coroutine to its end: in the loop that awaits the call, or in one of its own."""
         loop = _home.get()
         if loop is None:

@@ -217,7 +217,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             message.interruptible = metadata.interruptible
         return message
 
-    def compile(self, ctx: FlyteContext, *args: Value, **kwargs: Value) -> Value:
+    def compile(self, ctx: FlyteContext, /, *args: Value, **kwargs: Value) -> Value:
         """Append a node that runs this task and return the promises of its outputs.
 
         Raises:
@@ -235,7 +235,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
 
     # -- a local run ---------------------------------------------------------------------------------------------------
 
-    def __call__(self, *args: Value, **kwargs: Value) -> Value:
+    def __call__(self, /, *args: Value, **kwargs: Value) -> Value:
         """Run here and now and return values; while a workflow is compiled, make a node and return promises."""
         ctx = FlyteContextManager.current_context()
         if ctx.compilation_state is not None and ctx.compilation_state.mode == 1:
@@ -266,7 +266,7 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             raise exc.error(f"{self.name}.outputs.{var}") from exc.__cause__
         return pack_outputs(self.python_interface, values)
 
-    def local_execute(self, ctx: FlyteContext, **kwargs: Value) -> Value:
+    def local_execute(self, ctx: FlyteContext, /, **kwargs: Value) -> Value:
         """Inputs to literals, run, and one ready promise per output; a VoidPromise when there is none.
 
         Raises:

@@ -63,14 +63,12 @@ class PythonAutoContainerTask(PythonTask[T]):
         annotations: Mapping[str, str] | None = None,
         **kwargs: Any,  # Any: passed on to PythonTask, which refuses unknown names
     ) -> None:
-        if resources is not None and (requests is not None or limits is not None):
-            raise DefinitionError(f"task {name}: give either resources or requests and limits")
-        for what, given in (("requests", requests), ("limits", limits)):
-            if given is not None and any(isinstance(pair, tuple) for pair in vars(given).values()):
-                raise DefinitionError(
-                    f"task {name}: {what} takes single values; pairs (request, limit) belong in resources="
-                )
-        self._requests, self._limits = resources.split() if resources is not None else (requests, limits)
+        self._requests, self._limits = _requests_and_limits(name, requests, limits, resources)
+        _check_environment(name, kwargs.get("environment"))
+        if container_image is not None and not isinstance(container_image, (str, configuration.Image)):
+            raise DefinitionError(
+                f"task {name}: container_image={container_image!r} names no image. Write 'registry/repo:tag'"
+            )
         self._secrets = _checked_secrets(name, secret_requests)
         self._container_image = container_image
         self._pod_template = pod_template
@@ -221,6 +219,41 @@ def _checked_secrets(task_name: str, secrets: Iterable[Secret] | None) -> tuple[
                 f"task {task_name}: secret_requests holds {secret!r}. Write Secret(group=..., key=...)"
             )
     return checked
+
+
+def _requests_and_limits(
+    name: str, requests: Resources | None, limits: Resources | None, resources: Resources | None
+) -> tuple[Resources | None, Resources | None]:
+    """What a task's three arguments say together. DefinitionError when they do not fit."""
+    for what, given in (("requests", requests), ("limits", limits), ("resources", resources)):
+        if given is not None and not isinstance(given, configuration.Resources):
+            raise DefinitionError(f"task {name}: {what}={given!r} must be Resources. Write {what}=Resources(cpu='1')")
+        if given is not None and what != "resources" and any(isinstance(pair, tuple) for pair in vars(given).values()):
+            raise DefinitionError(
+                f"task {name}: {what} takes single values; pairs (request, limit) belong in resources="
+            )
+    if resources is not None:
+        if requests is not None or limits is not None:
+            raise DefinitionError(f"task {name}: give either resources or requests and limits")
+        requests, limits = resources.split()
+    above = requests.exceeding(limits) if requests is not None and limits is not None else ""
+    if above:
+        asked, limit = getattr(requests, above), getattr(limits, above)
+        raise DefinitionError(
+            f"task {name}: it requests {above}={asked!r}, above the limit of {limit!r}. Raise the limit"
+        )
+    return requests, limits
+
+
+def _check_environment(name: str, environment: Mapping[str, str] | None) -> None:
+    for variable, value in (environment or {}).items():
+        for one in (variable, value):
+            if not isinstance(one, str) or "\0" in one:
+                raise DefinitionError(
+                    f"task {name}: environment={{{variable!r}: {value!r}}}: {one!r} must be text. Write {str(one)!r}"
+                )
+        if not variable or "=" in variable:
+            raise DefinitionError(f"task {name}: environment: {variable!r} cannot be the name of a variable")
 
 
 def _with_pod_fields(

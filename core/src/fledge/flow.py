@@ -82,6 +82,12 @@ class PythonFunctionWorkflow(TrackedInstance):
         super().__init__()
         function = plain_function(function, "@workflow")
         self._name = full_name(function)
+        if inspect.iscoroutinefunction(function):
+            raise DefinitionError(
+                f"workflow {self._name}: its body makes a graph and cannot be async. Write def; async tasks stand in it"
+            )
+        if on_failure is not None and not hasattr(type(on_failure), "python_interface"):
+            raise DefinitionError(f"workflow {self._name}: on_failure={on_failure!r} is neither a task nor a workflow")
         if not isinstance(local_workers, int) or local_workers < 1:
             raise DefinitionError(
                 f"workflow {self._name}: local_workers={local_workers!r} must be a whole number from 1 on"
@@ -144,7 +150,7 @@ class PythonFunctionWorkflow(TrackedInstance):
 
     # -- the graph -----------------------------------------------------------------------------------------------------
 
-    def compile(self, ctx: FlyteContext | None = None, *args: Value, **kwargs: Value) -> Value:
+    def compile(self, ctx: FlyteContext | None = None, /, *args: Value, **kwargs: Value) -> Value:
         """Without a workflow around it: compile the body, once. Inside one: append a node and return its promises.
 
         Raises:
@@ -260,7 +266,7 @@ class PythonFunctionWorkflow(TrackedInstance):
 
     # -- a run ---------------------------------------------------------------------------------------------------------
 
-    def __call__(self, *args: Value, **kwargs: Value) -> Value:
+    def __call__(self, /, *args: Value, **kwargs: Value) -> Value:
         """Run here and return values; while a workflow is compiled, make a node and return promises."""
         ctx = FlyteContextManager.current_context()
         if ctx.compilation_state is not None and ctx.compilation_state.mode == 1:
@@ -277,7 +283,7 @@ class PythonFunctionWorkflow(TrackedInstance):
         ]
         return pack_outputs(interface, values) if values else None
 
-    def local_execute(self, ctx: FlyteContext, **kwargs: Value) -> Value:
+    def local_execute(self, ctx: FlyteContext, /, **kwargs: Value) -> Value:
         """As a node of a workflow that runs here: promises in, promises out."""
         outputs = run_graph(self.name, self.graph, ctx, self._input_literals(ctx, kwargs), self.local_workers)
         if not self.python_interface.outputs:

@@ -102,7 +102,7 @@ class PythonFunctionTask(PythonAutoContainerTask[T]):
         self._metadata.check_inputs(self.name, interface.inputs)
         self._lazy_interface = interface
 
-    def execute(self, **kwargs: Value) -> Value:
+    def execute(self, /, **kwargs: Value) -> Value:
         """Call the function with the inputs by name; a coroutine is run to its end."""
         result = self._task_function(**kwargs)
         return _finish(result) if isinstance(result, CoroutineType) else result

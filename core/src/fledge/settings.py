@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from fledge import idl
-from fledge.errors import DefinitionError
+from fledge.errors import DefinitionError, nearest
 from fledge.lazy import lazy
 
 if TYPE_CHECKING:
@@ -33,10 +33,21 @@ __all__ = [
     "Resources",
     "Secret",
     "SerializationSettings",
+    "quantity_of",
 ]
 
 # A Kubernetes quantity: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 _QUANTITY = re.compile(r"^[+-]?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?$")
+_SUFFIXES = {
+    "": 1.0,
+    "k": 1e3,
+    "m": 1e-3,
+    "n": 1e-9,
+    "u": 1e-6,
+    **{letter: 1e3**power for power, letter in enumerate("MGTPE", start=2)},
+    **{f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", start=1)},
+}
+_RESOURCES = ("cpu", "mem", "gpu", "ephemeral_storage")
 _ENV_NAME = re.compile(r"^[A-Z_][A-Z0-9_]*$")
 
 Quantity = str | int | float | None
@@ -54,8 +65,17 @@ class Resources:
     gpu: Quantity | tuple[Quantity, Quantity] = None
     ephemeral_storage: Quantity | tuple[Quantity, Quantity] = None
 
+    def __new__(cls, *_: object, **given: object) -> Resources:  # noqa: PYI034 - Self came with Python 3.11
+        """DefinitionError for a resource that there is not."""
+        for name in given:
+            if name not in _RESOURCES:
+                raise DefinitionError(
+                    f"Resources({name}=...): there are {', '.join(_RESOURCES)}{nearest(name, _RESOURCES)}"
+                )
+        return object.__new__(cls)
+
     def __post_init__(self) -> None:
-        for name in ("cpu", "mem", "gpu", "ephemeral_storage"):
+        for name in _RESOURCES:
             value = getattr(self, name)
             if isinstance(value, tuple) and len(value) != 2:
                 raise DefinitionError(f"Resources({name}={value!r}): a pair is (request, limit)")
@@ -69,13 +89,27 @@ class Resources:
         """(requests, limits): a pair gives both, a single value is the request and the limit."""
         pairs = {
             name: value if isinstance(value, tuple) else (value, value)
-            for name in ("cpu", "mem", "gpu", "ephemeral_storage")
+            for name in _RESOURCES
             for value in (getattr(self, name),)
         }
         return (
             Resources(**{name: pair[0] for name, pair in pairs.items()}),
             Resources(**{name: pair[1] for name, pair in pairs.items()}),
         )
+
+    def exceeding(self, limits: Resources) -> str:
+        """The name of what is asked for above its limit; empty when nothing is. Both hold single values."""
+        for name in _RESOURCES:
+            asked, limit = quantity_of(getattr(self, name)), quantity_of(getattr(limits, name))
+            if asked is not None and limit is not None and asked > limit:
+                return name
+        return ""
+
+
+def quantity_of(value: object) -> float | None:
+    """A Kubernetes quantity as a number; None for what is none, or of another form than `Resources` lets through."""
+    match = re.fullmatch(r"([+-]?[\d.]+(?:[eE][+-]?\d+)?)([A-Za-z]*)", str(value))
+    return float(match[1]) * _SUFFIXES[match[2]] if match is not None and match[2] in _SUFFIXES else None
 
 
 @dataclass(frozen=True)

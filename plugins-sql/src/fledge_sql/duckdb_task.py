@@ -6,7 +6,6 @@ signature. Both check the query when they are made, and both run it in `execute`
 
 from __future__ import annotations
 
-import re
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -27,6 +26,7 @@ from fledge_sql.hosted import RESULT, Engine, task_type_of
 if TYPE_CHECKING:
     import dis
 
+    from fledge import settings as configuration
     from fledge.context import FlyteContext
     from fledge.idl import interface as interface_messages
     from fledge.idl import tasks
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fledge_sql import caching, checking, engine, running, table_inputs, transpiling
     from fledge_sql.schemas import Native
 else:  # every program with this plugin loads this module; what only SQL tasks need waits for the first one
+    configuration = lazy("fledge.settings")
     dis = lazy("dis")
     caching = lazy("fledge_sql.caching")
     checking = lazy("fledge_sql.checking")
@@ -122,14 +123,14 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
         """What the check at definition found."""
         return self._checked
 
-    def local_execute(self, ctx: FlyteContext, **kwargs: Value) -> Value:
+    def local_execute(self, ctx: FlyteContext, /, **kwargs: Value) -> Value:
         """A call here; a reader is read when it becomes a literal, so it is looked at before."""
         for name, value in kwargs.items():
             if type(value).__name__ == "RecordBatchReader":
                 table_inputs.take_reader(name, value)
         return super().local_execute(ctx, **kwargs)
 
-    def execute(self, **kwargs: Value) -> Value:
+    def execute(self, /, **kwargs: Value) -> Value:
         """Run the query; in a container a table is streamed to its file and never held whole."""
         ctx = FlyteContextManager.current_context()
         in_container = ctx.execution_state.mode is ExecutionState.Mode.TASK_EXECUTION
@@ -302,6 +303,8 @@ def sql_task(
     Raises:
         SQLDefinitionError: The query does not fit the signature; with line, column and way out.
     """
+    if callable(query):
+        raise SQLDefinitionError("@sql_task needs its query. Write @sql_task('SELECT ...') above the function")
     config = DuckDB(query, attach=attach, writes=writes, guard=guard, dialect=dialect)
 
     def wrap(function: Callable[P, R]) -> _Typed[P, R]:
@@ -318,31 +321,14 @@ def settings_of(resources: Resources | None) -> engine.Settings:
     """A container's resources as settings of the database; None for what they do not say."""
     if resources is None:
         return engine.Settings()
-    memory, cpu, disk = (_quantity(one) for one in (resources.mem, resources.cpu, resources.ephemeral_storage))
+    memory, cpu, disk = (
+        configuration.quantity_of(one) for one in (resources.mem, resources.cpu, resources.ephemeral_storage)
+    )
     return engine.Settings(
         memory_limit_bytes=None if memory is None else int(memory * MEMORY_SHARE),
         threads=None if cpu is None else max(1, int(cpu)),
         temp_limit_bytes=None if disk is None else int(disk),
     )
-
-
-_SUFFIXES = {
-    "n": 1e-9,
-    "u": 1e-6,
-    "m": 1e-3,
-    "": 1.0,
-    "k": 1e3,
-    **{letter: 1e3**power for power, letter in enumerate("MGTPE", start=2)},
-    **{f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", start=1)},
-}
-
-
-def _quantity(value: object) -> float | None:
-    """A Kubernetes quantity as a number; Resources has checked its form."""
-    if value is None:
-        return None
-    match = re.fullmatch(r"([+-]?[\d.]+(?:[eE][+-]?\d+)?)([A-Za-z]*)", str(value))
-    return float(match[1]) * _SUFFIXES[match[2]] if match is not None else None
 
 
 def _with_query(name: str, config: DuckDB | None, query: str | Path) -> DuckDB:
