@@ -200,9 +200,13 @@ def bench(session: nox.Session) -> None:
     packages = ("core", "plugins/dataframes", "plugins/storage")
     beside = ["flytekit", "pandas", *PROJECTS["plugins/storage"]["optional-dependencies"]["testing"]]
     data = environment(session, "bench-data", sys.executable, packages=packages, tools=(), first=beside)
-    run_in(
-        session, ours, "benchmarks/run.py", "--python", f"flytekit={peer}", "--python", f"data={data}", *session.posargs
-    )
+    packages = ("core", "plugins/dataframes", "plugins-sql")
+    sql = environment(session, "bench-sql", sys.executable, packages=packages, tools=(), first=["numpy", "sqlglot[c]"])
+    # flytekit's plugin for DuckDB wants an older one than ours takes, so they cannot share an environment.
+    duckdb = plain_environment(session, "bench-flytekit-duckdb", ["flytekitplugins-duckdb", "pyarrow"])
+    others = {"flytekit": peer, "data": data, "sql": sql, "sql.flytekit": duckdb}
+    given = [argument for name, python in others.items() for argument in ("--python", f"{name}={python}")]
+    run_in(session, ours, "benchmarks/run.py", *given, *session.posargs)
 
 
 @nox.session(python=False)

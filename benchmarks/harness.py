@@ -195,7 +195,7 @@ class Ran(NamedTuple):
 def run(command: list[str], folder: str) -> Ran:
     """Run a process to its end; it must succeed."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        env = {**os.environ, **ENVIRONMENT, "FLEDGE_CACHE_DIR": str(Path(folder) / "cache")}
+        env = {**os.environ, **ENVIRONMENT, "FLEDGE_CACHE_DIR": str(Path(folder) / "cache"), "TMPDIR": folder}
         process = subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=err, stdin=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -57,8 +57,14 @@ def main(arguments: list[str]) -> int:
 
 
 def pythons_for(scenario: Scenario, given: dict[str, str]) -> dict[str, str]:
-    """Each contestant's interpreter: that of the environment which the scenario needs, if it is given, else its own."""
-    return dict.fromkeys(CONTESTANTS, given[scenario.needs]) if scenario.needs in given else given
+    """Each contestant's interpreter: that of the environment which the scenario needs, if it is given, else its own.
+
+    A contestant that cannot live in that environment has one beside it: `sql.flytekit`.
+    """
+    needed = given.get(scenario.needs)
+    if needed is None:
+        return given
+    return {name: given.get(f"{scenario.needs}.{name}", needed) for name in CONTESTANTS}
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:

@@ -6,6 +6,7 @@ Source: TPC Benchmark H, Standard Specification, chapters 1.4 (tables) and 2.4 (
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -118,6 +119,24 @@ FOLDER = Path(__file__).parent / "tpch"
 
 def text_of(number: int) -> str:
     return (FOLDER / f"q{number:02}.sql").read_text()
+
+
+def literal(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(literal, value))
+    return str(value) if isinstance(value, (int, float)) else f"'{value}'"
+
+
+def with_literals(number: int) -> str:
+    """The text as somebody without parameters would write it."""
+    text = text_of(number)
+    for name, value in VALUES[number].items():
+        text = text.replace(f"{{{{ .inputs.{name} }}}}", str(value))
+        text = re.sub(rf"in \${name}\b", f"in ({literal(value)})", text)
+        typed = f"date {literal(value)}" if type(value).__name__ == "date" else literal(value)
+        typed = f"{value}" if type(value).__name__ == "Decimal" else typed
+        text = re.sub(rf"\${name}\b", typed, text)
+    return text
 
 
 def tables_of(number: int) -> list[str]:

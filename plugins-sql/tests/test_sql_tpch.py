@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +31,7 @@ sql_tpch: Any = importlib.import_module(
 )  # Any: loaded by name, as pytest does not put this folder on the path
 SCHEMAS, TABLES, VALUES = sql_tpch.SCHEMAS, sql_tpch.TABLES, sql_tpch.VALUES
 make_task, tables_of, text_of = sql_tpch.make_task, sql_tpch.tables_of, sql_tpch.text_of
+with_literals = sql_tpch.with_literals
 duckdb: Any = pytest.importorskip("duckdb")  # Any: what 1.5 and 2.0 both have
 NUMBERS = range(1, 23)
 TASKS = {number: make_task(number) for number in NUMBERS}
@@ -48,24 +48,6 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
     command = [GENERATOR, "parquet", "-s", SCALE, "--output-dir", str(folder)]
     subprocess.run(command, check=True, capture_output=True)
     return {name: pq.read_table(folder / f"{name}.parquet").cast(schema) for name, schema in TABLES.items()}
-
-
-def literal(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(literal, value))
-    return str(value) if isinstance(value, (int, float)) else f"'{value}'"
-
-
-def with_literals(number: int) -> str:
-    """The text as somebody without parameters would write it."""
-    text: str = text_of(number)
-    for name, value in VALUES[number].items():
-        text = text.replace(f"{{{{ .inputs.{name} }}}}", str(value))
-        text = re.sub(rf"in \${name}\b", f"in ({literal(value)})", text)
-        typed = f"date {literal(value)}" if type(value).__name__ == "date" else literal(value)
-        typed = f"{value}" if type(value).__name__ == "Decimal" else typed
-        text = re.sub(rf"\${name}\b", typed, text)
-    return text
 
 
 @pytest.mark.parametrize("number", NUMBERS)
