@@ -120,23 +120,6 @@ def test_what_is_no_function_is_refused(decorate: Callable[..., Any], thing: obj
         decorate(thing)
 
 
-def test_a_task_or_workflow_is_not_decorated_again() -> None:
-    @task
-    def once(a: int) -> int:
-        return a
-
-    @workflow
-    def flow(a: int) -> int:
-        return once(a=a)
-
-    for again in (task, workflow):
-        for thing in (once, flow):
-            with pytest.raises(
-                DefinitionError, match=r"is a task already, or a workflow|is a task or workflow already"
-            ):
-                again(thing)
-
-
 # -- unknown configs ---------------------------------------------------------------------------------------------------
 
 

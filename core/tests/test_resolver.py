@@ -172,12 +172,6 @@ def test_a_lambda_is_refused_when_it_is_made_a_task() -> None:
         task(lambda a: a)
 
 
-@pytest.mark.parametrize("what", [3, "text", None], ids=["number", "text", "nothing"])
-def test_what_is_no_function_is_refused(what: object) -> None:
-    with pytest.raises(DefinitionError, match="needs a function"):
-        task()(what)  # type: ignore[arg-type] # the mistake under test
-
-
 def test_a_task_of_a_task_is_refused() -> None:
     with pytest.raises(DefinitionError, match="is a task already"):
         task(plain)
