@@ -6,10 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import sys
-import textwrap
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -22,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fledge.cli.app import main
+from core.tests.cli_support import Fledge, Ran, fledge_in
 from fledge.cli.values import from_json, from_text
 from fledge.context import FlyteContextManager
 from fledge.errors import FledgeError
@@ -200,42 +196,25 @@ TASKS = """
 
 
 @pytest.fixture
-def fledge(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """`fledge("run", ...)`: exit code, stdout, stderr; `{}` in an argument is the file of tasks."""
-    file = tmp_path / f"cli_values_{tmp_path.name.replace('-', '_')}_{os.getpid()}.py"
-    file.write_text(textwrap.dedent(TASKS))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main([argument.replace("{}", file.name) for argument in arguments])
-        return (int(caught.value.code or 0), *capsys.readouterr())
-
-    return run
-
-
-Fledge = Callable[..., tuple[int, str, str]]
+def fledge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fledge:
+    return fledge_in(tmp_path, TASKS, monkeypatch, capsys, "cli_values")
 
 
 def test_null_is_a_value_and_no_missing_one(fledge: Fledge, tmp_path: Path) -> None:
-    assert fledge("run", "{}:f") == (0, "o0: 5 ever\n", "")
-    assert fledge("run", "{}:f", "--a", "null") == (0, "o0: None ever\n", "")
+    assert fledge("run", "{}:f") == Ran(0, "o0: 5 ever\n", "")
+    assert fledge("run", "{}:f", "--a", "null") == Ran(0, "o0: None ever\n", "")
     (tmp_path / "in.json").write_text('{"since": "May", "a": 1}')
     ran = fledge("run", "--inputs", "in.json", "{}:f", "--since", "null")
-    assert ran == (0, "o0: 1 None\n", "")
+    assert ran == Ran(0, "o0: 1 None\n", "")
 
 
 def test_inputs_that_are_not_there_are_a_mistake_of_usage(fledge: Fledge) -> None:
-    code, out, err = fledge("run", "--inputs", "nosuch.json", "{}:f")
-    assert (code, out) == (2, "")
-    assert "--inputs nosuch.json: no such file" in err
-    assert "Traceback" not in err
+    ran = fledge("run", "--inputs", "nosuch.json", "{}:f")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--inputs nosuch.json: no such file" in ran.err
+    assert "Traceback" not in ran.err
 
 
 def test_an_output_named_dash_is_printed(fledge: Fledge, tmp_path: Path) -> None:
-    assert json.loads(fledge("run", "--output", "-", "{}:f")[1]) == {"o0": "5 ever"}
+    assert json.loads(fledge("run", "--output", "-", "{}:f").out) == {"o0": "5 ever"}
     assert not (tmp_path / "-").exists()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+import textwrap
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import fledge.storage
 from fledge import task
-from fledge.errors import FledgeError
-from fledge.tracebacks import format_error, summary, was_raised_by_fledge
+from fledge.errors import FledgeError, HookCallError, mark_user_error
+from fledge.frames import format_stack
+from fledge.tracebacks import format_error, format_in_short, summary
 
 
 @task
@@ -50,7 +55,10 @@ def test_frames_that_lead_through_fledge_are_left_out_of_every_part() -> None:
 def test_an_error_that_fledge_raises_ends_at_the_users_line() -> None:
     error = caught(lambda: inner(a="x"))  # type: ignore[arg-type] # the mistake under test
     assert files_in(format_error(error)) == {"test_tracebacks.py"}
-    assert was_raised_by_fledge(error)
+    message, place, _ = format_in_short(error).splitlines()
+    assert message == f"TypeConversionError: {error}"
+    assert place.startswith(f"  at {__file__}:")
+    assert "inner(a=" in place
 
 
 def test_a_bug_in_fledge_stays_visible() -> None:
@@ -60,17 +68,122 @@ def test_a_bug_in_fledge_stays_visible() -> None:
 
 def test_an_error_without_frames_is_its_summary() -> None:
     assert format_error(FledgeError("x")) == "fledge.errors.FledgeError: x\n"
-    assert not was_raised_by_fledge(FledgeError("x"))
+    assert format_in_short(FledgeError("x")) == ""
 
 
-def test_frames_of_other_packages_are_left_out_on_request() -> None:
-    import json
+PLUGIN = """
+    import contextlib
+    import library_below
+    from fledge.errors import HookCallError, StorageError
 
-    error = caught(lambda: json.loads("{"))
-    assert "decoder.py" in files_in(format_error(error))
-    assert files_in(format_error(error, hide=["json", "not_loaded"])) == files_in(format_error(error))
-    mixed = caught(lambda: json.loads("1", object_hook=None, parse_int=lambda text: 1 // 0))
-    assert files_in(format_error(mixed, hide=["json"])) == {"test_tracebacks.py"}
+    @contextlib.contextmanager
+    def named():
+        try:
+            yield
+        except KeyError as exc:
+            raise StorageError("mem://x", "is no table") from exc
+
+    def opens():
+        with named():
+            library_below.raises(None)
+
+    def calls(function):
+        try:
+            library_below.raises(function)
+        except Exception as exc:
+            raise StorageError("mem://x", "the function failed") from exc
+
+    def looks_up():
+        return library_below.raises(None)
+
+    def has_a_bug():
+        try:
+            library_below.raises(None)
+        except KeyError as exc:
+            raise HookCallError("plugin", "get_custom", "t", "failed") from exc
+"""
+LIBRARY = "def raises(function):\n    raise KeyError('internals') if function is None else function()\n"
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """A plugin, installed into a folder, built on a library of its own."""
+    site = tmp_path / "site-packages"
+    (site / "tracing_plugin").mkdir(parents=True)
+    (site / "library_below").mkdir()
+    (site / "tracing_plugin" / "__init__.py").write_text(textwrap.dedent(PLUGIN))
+    (site / "library_below" / "__init__.py").write_text(LIBRARY)
+    info = site / "tracing_plugin-1.0.dist-info"
+    info.mkdir()
+    needs = "Requires-Dist: library-below>=1; extra == 'all'"
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: tracing-plugin\nVersion: 1.0\n{needs}\n")
+    (info / "entry_points.txt").write_text("[fledge]\ntracing = tracing_plugin.hooks\n")
+    monkeypatch.syspath_prepend(str(site))
+    yield importlib.import_module("tracing_plugin")
+    for name in ("tracing_plugin", "library_below"):
+        sys.modules.pop(name)
+
+
+def test_frames_and_causes_that_only_a_plugin_knows_are_left_out(plugin: ModuleType) -> None:
+    error = caught(plugin.opens)
+    assert files_in(format_error(error)) == {"test_tracebacks.py"}
+    assert "KeyError" not in format_error(error)
+    message, place = format_in_short(error).splitlines()
+    assert message == "StorageError: mem://x: is no table"
+    assert place.endswith(": call()")
+
+
+def test_a_cause_in_the_users_code_is_shown_whoever_called_it(plugin: ModuleType) -> None:
+    error = caught(lambda: plugin.calls(lambda: 1 // 0))
+    assert format_in_short(error) == ""
+    text = format_error(error)
+    assert files_in(text) == {"test_tracebacks.py"}
+    assert text.index("ZeroDivisionError") < text.index("the direct cause") < text.index("StorageError")
+
+
+def test_a_cause_below_one_that_only_fledge_knows_is_shown(plugin: ModuleType) -> None:
+    def wraps() -> object:
+        return plugin.calls(lambda: plugin.calls(lambda: 1 // 0))
+
+    text = format_error(caught(wraps))
+    assert files_in(text) == {"test_tracebacks.py"}
+    assert "ZeroDivisionError" in text
+
+
+def test_what_a_plugin_did_wrong_is_shown_with_its_lines(plugin: ModuleType) -> None:
+    error = caught(plugin.has_a_bug)
+    assert isinstance(error, HookCallError)
+    assert format_in_short(error) == ""
+    assert "KeyError: 'internals'" in format_error(error)
+
+
+def test_a_bug_in_a_plugin_stays_visible(plugin: ModuleType) -> None:
+    error = caught(lambda: plugin.opens("one argument too many"))
+    assert files_in(format_error(error)) == {"test_tracebacks.py"}
+    error = caught(plugin.looks_up)
+    assert files_in(format_error(error)) == {"test_tracebacks.py", "__init__.py"}
+    assert format_error(error).count("__init__.py") == 2
+
+
+def test_a_users_exception_from_another_process_has_no_lines_but_those_of_its_cause(plugin: ModuleType) -> None:
+    error = caught(plugin.opens).__cause__
+    assert error is not None
+    assert files_in(format_error(error)) == {"__init__.py"}
+    mark_user_error(error)
+    assert format_error(error) == "KeyError: 'internals'\n"
+
+
+def test_a_stack_begins_below_the_command_and_has_the_users_lines() -> None:
+    seen: list[str] = []
+
+    @task
+    def looks() -> int:
+        seen.append(format_stack(sys._getframe()))
+        return 1
+
+    looks()
+    assert "base_task.py" not in seen[0]
+    assert seen[0].splitlines()[-1].strip() == "seen.append(format_stack(sys._getframe()))"
 
 
 def test_the_import_system_is_left_out() -> None:

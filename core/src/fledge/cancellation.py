@@ -21,11 +21,12 @@ from fledge.lazy import lazy, lazy_logger
 if TYPE_CHECKING:
     import ctypes
     import signal
-    import traceback
+
+    from fledge import frames
 else:
     ctypes = lazy("ctypes")
+    frames = lazy("fledge.frames")
     signal = lazy("signal")
-    traceback = lazy("traceback")
 
 __all__ = ["Cancellation", "limited"]
 
@@ -211,7 +212,7 @@ class _Enforcer:
             if self._is_reported:
                 return
             self._is_reported = True
-        stack = "".join(traceback.format_stack(frame)) if frame is not None else ""
+        stack = frames.format_stack(frame) if frame is not None else ""
         _log.warning("task %s reached its timeout here:\n%s", self._task_name, stack)
 
     def _watch(self) -> None:

@@ -1,40 +1,49 @@
-"""How an exception is shown: an exception -> its traceback as text, without the frames that only lead through fledge.
+"""How an exception or a stack is shown: as text, without the frames that only lead through fledge and its plugins.
 
-Readers want their own lines. Frames of fledge, click and the import system are left out, but below the last frame of
-somebody else's they stay for exceptions that are not fledge's own: there a bug would show.
+Readers want their own lines. What fledge, its plugins and click do in between is left out, with the library calls they
+make; causes that only they know are left out as well, as the error above says what they mean. For an exception that is
+not fledge's own, all below the reader's last line stays: there a bug would show. FLEDGE_LOG=DEBUG shows everything.
 """
 
 from __future__ import annotations
 
-import importlib
-import os
 import sys
-from collections.abc import Iterable, Iterator
-from traceback import StackSummary, TracebackException
+import traceback
+from traceback import TracebackException
 
-from fledge.errors import FledgeError
+from fledge.errors import FledgeError, PluginError, origin_of
+from fledge.frames import Pruner
 
-__all__ = ["format_error", "summary", "was_raised_by_fledge"]
-
-_OWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
-_IMPORT_SYSTEM = ("<frozen ", os.path.join(os.path.dirname(importlib.__file__), ""))
+__all__ = ["format_error", "format_in_short", "summary"]
 
 
-def format_error(error: BaseException, hide: Iterable[str] = ()) -> str:
+def format_error(error: BaseException) -> str:
     """The text Python would print for an uncaught `error`, causes, notes and groups included, ending in a line break.
 
-    Args:
-        error: Stays as it is.
-        hide: Names of further packages whose frames are left out, e.g. `fledge_distributed`.
+    The exception stays as it is.
     """
-    folders = (_OWN, *_folders(("click", *hide)))
-    shown = TracebackException(type(error), error, error.__traceback__)
-    for one, exc in _chain(shown, error):
-        one.stack = _without(one.stack, folders, keep_last=not isinstance(exc, FledgeError))
+    shown = _tidied(error, Pruner.of_installed())
     text = "".join(shown.format())
     if sys.version_info < (3, 11):  # which does not print notes
         text += "".join(f"{note}\n" for note in getattr(error, "__notes__", ()))
     return text
+
+
+def format_in_short(error: BaseException) -> str:
+    """For an error that fledge or a plugin found in what the user wrote: the message, notes and the user's lines.
+
+    Empty for every other exception, and when one of its causes has something to add: `format_error` is for those.
+    """
+    if not isinstance(error, FledgeError) or isinstance(error, PluginError):
+        return ""
+    pruner = Pruner.of_installed()
+    frames = traceback.extract_tb(error.__traceback__)
+    shown = _tidied(error, pruner)
+    if not frames or not pruner.is_own(frames[-1]) or _next(shown, error)[0] is not None:
+        return ""
+    lines = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]
+    lines += [f"  at {frame.filename}:{frame.lineno}: {frame.line}" for frame in reversed(shown.stack)]
+    return "\n".join(lines) + "\n"
 
 
 def summary(error: BaseException) -> str:
@@ -46,37 +55,35 @@ def summary(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def was_raised_by_fledge(error: BaseException) -> bool:
-    """Is the innermost frame fledge's? Then the message says it all and the traceback leads nowhere."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN)
-
-
-def _folders(packages: Iterable[str]) -> Iterator[str]:
-    for name in packages:
-        file = getattr(sys.modules.get(name), "__file__", None)
-        if file:
-            yield os.path.join(os.path.dirname(os.path.abspath(file)), "")
-
-
-def _chain(shown: TracebackException, error: BaseException) -> Iterator[tuple[TracebackException, BaseException]]:
-    """Every exception that will be printed, beside the exception it stands for."""
-    waiting: list[tuple[TracebackException | None, BaseException | None]] = [(shown, error)]
+def _tidied(error: BaseException, pruner: Pruner) -> TracebackException:
+    """What will be printed, without what the module's docstring says."""
+    shown = TracebackException(type(error), error, error.__traceback__)
+    waiting: list[tuple[TracebackException, BaseException]] = [(shown, error)]
     while waiting:
         one, exc = waiting.pop()
-        if one is None or exc is None:
-            continue
-        yield one, exc
-        waiting += [(one.__cause__, exc.__cause__), (one.__context__, exc.__context__)]
+        below, cause = _next(one, exc)
+        while below is not None and cause is not None and _is_internal(pruner, below, exc):
+            below, cause = _next(below, cause)
+            one.__cause__, one.__context__, one.__suppress_context__ = below, None, True
+        kept = pruner.without(one.stack)
+        # One of the user's without a line of theirs was raised in another process: its cause shows those lines.
+        if not isinstance(exc, FledgeError) and (kept or origin_of(exc) != "USER"):
+            kept = pruner.without(one.stack, keep_last=True)
+        one.stack = kept
+        if below is not None and cause is not None:
+            waiting.append((below, cause))
         waiting += zip(getattr(one, "exceptions", None) or (), getattr(exc, "exceptions", ()), strict=False)
+    return shown
 
 
-def _without(stack: StackSummary, folders: tuple[str, ...], *, keep_last: bool) -> StackSummary:
-    frames = [frame for frame in stack if not frame.filename.startswith(_IMPORT_SYSTEM)]
-    own = [frame.filename.startswith(folders) for frame in frames]
-    last = max((number for number, is_own in enumerate(own) if not is_own), default=-1)
-    return StackSummary.from_list(
-        [frame for number, frame in enumerate(frames) if not own[number] or (keep_last and number > last)]
-    )
+def _next(one: TracebackException, exc: BaseException) -> tuple[TracebackException | None, BaseException | None]:
+    """What is printed above it: the cause, else the context unless it is suppressed."""
+    if one.__cause__ is not None:
+        return one.__cause__, exc.__cause__
+    return (None, None) if one.__suppress_context__ else (one.__context__, exc.__context__)
+
+
+def _is_internal(pruner: Pruner, cause: TracebackException, above: BaseException) -> bool:
+    """A cause that passed through fledge and plugins only, and an error above it that says what it means."""
+    is_told = isinstance(above, FledgeError) and not isinstance(above, PluginError)
+    return is_told and any(map(pruner.is_own, cause.stack)) and not pruner.without(cause.stack)

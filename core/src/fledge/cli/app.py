@@ -5,8 +5,10 @@ Exit codes: 0 ok, 1 the user's error, 2 usage, 3 system, 130 Ctrl-C, 143 SIGTERM
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple, NoReturn, cast
@@ -15,10 +17,10 @@ import click
 
 from fledge._version import __version__
 from fledge.context import FlyteContextManager
-from fledge.errors import FledgeError, IgnoreOutputs, origin_of
+from fledge.errors import IgnoreOutputs, origin_of
 from fledge.local_config import start_logging
 from fledge.signals import Interruptions
-from fledge.tracebacks import format_error, was_raised_by_fledge
+from fledge.tracebacks import format_error, format_in_short
 
 __all__ = ["COMMANDS", "main"]
 
@@ -131,10 +133,12 @@ class _Stopped(BaseException):
 
 
 def _show(error: BaseException) -> None:
-    """What happened, where, and what to do: one line for an error fledge found, else the user's traceback."""
-    if isinstance(error, FledgeError) and error.__cause__ is None and was_raised_by_fledge(error):
-        click.echo(click.style(f"{type(error).__name__}: ", fg="red", bold=True) + str(error), err=True)
-        for note in getattr(error, "__notes__", ()):
-            click.echo(note, err=True)
-    else:
-        click.echo(format_error(error).rstrip(), err=True)
+    """What happened, where, and what to do: in short for an error that fledge found, else the user's traceback."""
+    if logging.getLogger("fledge").isEnabledFor(logging.DEBUG):
+        traceback.print_exception(type(error), error, error.__traceback__)
+        return
+    short = format_in_short(error)
+    name, colon, rest = short.partition(": ")
+    click.echo(
+        (click.style(name + colon, fg="red", bold=True) + rest if short else format_error(error)).rstrip(), err=True
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Union
 import click
 
 from fledge.base_task import PythonTask, Task
-from fledge.errors import TaskLoadError, nearest
+from fledge.errors import TaskLoadError, add_note, mark_user_error, nearest
 from fledge.lazy import lazy
 from fledge.resolver import load_object
 from fledge.tracebacks import summary
@@ -34,7 +34,7 @@ def load_target(target: str) -> Target:
 
     Raises:
         click.UsageError: No colon, no such file, no such task, or not a task.
-        TaskLoadError: The module failed while it was imported.
+        Whatever importing the module raised, with a note.
     """
     place, colon, name = target.rpartition(":")
     if not colon:
@@ -69,11 +69,15 @@ def _import(place: str) -> ModuleType:
             sys.path.insert(0, folder)
     try:
         module = importlib.import_module(name)
-    except (Exception, SystemExit) as exc:
+    except SystemExit as exc:
+        raise TaskLoadError(f"{place} failed while it was imported: {summary(exc)}") from exc
+    except Exception as exc:
         missing = exc.name if isinstance(exc, ModuleNotFoundError) else None
         if missing is not None and (name == missing or name.startswith(f"{missing}.")):
             raise click.UsageError(f"no module {name!r} in the working directory or on the Python path") from exc
-        raise TaskLoadError(f"{place} failed while it was imported: {summary(exc)}") from exc
+        mark_user_error(exc)
+        add_note(exc, f"{place} failed while it was imported")
+        raise
     if file is not None and os.path.realpath(module.__file__ or "") != str(file):
         raise click.UsageError(f"{place}: Python knows another module {name!r}, {module.__file__}. Rename the file")
     return module
