@@ -273,7 +273,7 @@ class Changing(Right):
 TRANSFORMERS: dict[str, tuple[type[Right], set[str]]] = {
     "right": (Right, set()),
     "lossy": (Lossy, {"values_survive_the_round_trip", "values_survive_inside_lists_and_dicts"}),
-    "changes the value": (Spending, {"conversion_leaves_the_value_alone"}),
+    "changes the value": (Spending, {"conversion_leaves_the_value_alone", "values_survive_the_round_trip"}),
     "takes anything": (Generous, {"bad_values_are_refused_with_their_path"}),
     "changes its type": (Changing, {"the_literal_type_is_always_the_same"}),
 }
