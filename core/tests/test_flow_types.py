@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fledge import FlyteFile, SerializationSettings, task, workflow
-from fledge.errors import DefinitionError, SerializationError
+from fledge.errors import DefinitionError, SerializationError, TypeConversionError
 from fledge.serialize_flow import workflow_template
 from fledge.types import builtin_registry
 from fledge.types.assignable import is_assignable
@@ -255,3 +255,86 @@ def test_a_constant_on_shared_storage_is_shipped() -> None:
 
     template = workflow_template(measures, SETTINGS)
     assert template.nodes[0].inputs[0].binding.scalar.blob.uri == "s3://bucket/a.txt"
+
+
+@task
+def table(a: int) -> dict[str, int]:
+    return {"abc": a}
+
+
+@task
+def listed(a: int) -> list[int]:
+    return [a]
+
+
+@task
+def free(a: int) -> dict:  # type: ignore[type-arg] # free-form
+    return {"x": {"y": "text"}}
+
+
+class Two(NamedTuple):
+    whole: int
+    part: int
+
+
+@task
+def two(a: int) -> Two:
+    return Two(a, a)
+
+
+@task
+def whole_number(a: int) -> int:
+    return a
+
+
+@workflow
+def of_table(a: int) -> int:
+    return whole_number(a=table(a=a)["abd"])
+
+
+@workflow
+def of_list(a: int) -> int:
+    return whole_number(a=listed(a=a)[3])
+
+
+@workflow
+def of_free_form(a: int) -> int:
+    return whole_number(a=free(a=a)["x"]["z"])
+
+
+@workflow
+def of_another_type(a: int) -> int:
+    return whole_number(a=free(a=a)["x"]["y"])
+
+
+@workflow
+def of_no_output(a: int) -> int:
+    return whole_number(a=two(a=a).hole)
+
+
+@pytest.mark.parametrize(
+    ("flow", "error", "message"),
+    [
+        (of_table, TypeConversionError, r"n0\.o0\['abd'\]: .*it has 'abc'; did you mean 'abc'"),
+        (of_list, TypeConversionError, r"n0\.o0\[3\]: expected an index of the list, got int 3 \(it has 1 values\)"),
+        (of_free_form, TypeConversionError, r"n0\.o0\['x'\]\['z'\]: .*it has 'y'"),
+        (of_another_type, TypeConversionError, r"inputs\.a: expected int, got str 'text'"),
+        (of_no_output, AttributeError, "no output is called 'hole'; there are whole, part; did you mean 'whole'"),
+    ],
+    ids=["key", "index", "field", "type", "output"],
+)
+def test_a_path_that_leads_nowhere_is_told_in_the_users_words(
+    flow: Callable[..., int], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        flow(a=1)
+
+
+def test_a_value_that_was_not_awaited_says_so() -> None:
+    async def later() -> int:
+        return 1
+
+    coroutine = later()
+    with pytest.raises(TypeConversionError, match="await it first"):
+        whole_number(a=coroutine)
+    coroutine.close()

@@ -327,6 +327,8 @@ def short_repr(value: object, limit: int = 80) -> str:
         text = repr(value)
     except Exception as exc:  # noqa: BLE001 - a user's repr may raise anything; the message must still be made
         text = f"<unprintable {type(value).__name__}: {type(exc).__name__}>"
+    if "\n" in text:  # a message or a table: one line of it
+        text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

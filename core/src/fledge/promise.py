@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from fledge.errors import FledgeError
+from fledge.errors import FledgeError, nearest
 
 if TYPE_CHECKING:
     from fledge.idl import literals, types
@@ -200,6 +200,10 @@ class _PromiseTuple:
     """All outputs of one node: what is done to it is done to the node."""
 
     __slots__ = ()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        outputs: tuple[str, ...] = type(self)._fields  # type: ignore[attr-defined] # the other base is a named tuple
+        raise AttributeError(f"no output is called {name!r}; there are {', '.join(outputs)}{nearest(name, outputs)}")
 
     def with_overrides(self, **changes: Any) -> Any:  # Any: node overrides have a type each
         self[0].with_overrides(**changes)  # type: ignore[index] # the other base is a tuple

@@ -7,6 +7,8 @@ TypeConversionError.
 
 from __future__ import annotations
 
+from typing import Any
+
 from fledge.errors import FledgeError, TypeConversionError, short_repr
 
 __all__ = ["Mismatch", "from_foreign", "key_step"]
@@ -26,7 +28,22 @@ class Mismatch(Exception):  # noqa: N818 - an error takes its place before it le
 
     def error(self, path: str) -> TypeConversionError:
         """The public error; raise it `from mismatch.__cause__`."""
-        return TypeConversionError(path + "".join(reversed(self.steps)), self.expected, self.value, self.reason)
+        reason = self.reason
+        if not reason and hasattr(type(self.value), "__await__"):
+            reason = "await it first"
+        return TypeConversionError(path + "".join(reversed(self.steps)), self.expected, _shown(self.value), reason)
+
+
+def _shown(value: Any) -> object:  # Any: anything that did not fit
+    """Of a literal that holds a number, a text or a bool that: its user knows no literals."""
+    if getattr(getattr(type(value), "DESCRIPTOR", None), "full_name", "") != "flyteidl.core.Literal":
+        return value
+    kind = value.scalar.primitive.WhichOneof("value") if value.WhichOneof("value") == "scalar" else None
+    return (
+        getattr(value.scalar.primitive, kind)
+        if kind in ("integer", "float_value", "string_value", "boolean")
+        else value
+    )
 
 
 def key_step(key: object) -> str:
