@@ -194,7 +194,7 @@ def test_the_page_about_a_run_is_named_on_stderr_after_a_failure_too(fledge: Fle
         assert done.code == code
         (line,) = [line for line in done.err.splitlines() if line.startswith("page: ")]
         assert Path(line.removeprefix("page: ")).is_file()
-        assert "page" not in done.out
+        assert "page: " not in done.out
 
 
 def test_outputs_can_be_printed_as_json(fledge: Fledge) -> None:
@@ -243,8 +243,16 @@ FAILURES = {
     "no task": (("run", "{}:ad"), 2, "has no task 'ad'; did you mean 'add'? Its tasks: add, exits"),
     "not a task": (("run", "{}:not_a_task"), 2, "is a int, not a task. Decorate the function with @task"),
     "no command": (("rnu",), 2, "No such command 'rnu'"),
-    "container fails": (("run", "--like-container", "{}:fails", "--a", "1"), 1, "error.pb: USER:RuntimeError"),
-    "container's system fails": (("run", "--like-container", "{}:storage_fails", "--a", "1"), 3, "error.pb: SYSTEM"),
+    "container fails": (
+        ("run", "--like-container", "{}:fails", "--a", "1"),
+        1,
+        "origin USER, code USER:RuntimeError, not recoverable",
+    ),
+    "container's system fails": (
+        ("run", "--like-container", "{}:storage_fails", "--a", "1"),
+        3,
+        "origin SYSTEM, code SYSTEM, recoverable",
+    ),
 }
 
 

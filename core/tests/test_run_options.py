@@ -102,7 +102,7 @@ def test_an_error_that_is_final_has_one_attempt_in_isolation(tmp_path: Path) -> 
 def test_a_run_like_a_container_is_one_attempt(tmp_path: Path) -> None:
     done = run(tmp_path, "--like-container", "tasks.py:flaky", "--good-attempt", "2")
     assert (done.returncode, done.stdout) == (1, "attempt 1\n")
-    assert "error.pb: USER:RecoverableError" in done.stderr
+    assert "origin USER, code USER:RecoverableError, recoverable" in done.stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="processes of POSIX")

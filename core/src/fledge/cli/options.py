@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from fledge.cli.targets import Target
     from fledge.context import FlyteContext
 
-__all__ = ["TOOL_OPTIONS", "given_inputs", "input_options", "json_inputs", "output_json"]
+__all__ = ["TOOL_OPTIONS", "TargetCommand", "given_inputs", "input_options", "json_inputs", "output_json"]
+
+_FLAG = "[BOOL]"
+_SWITCH: dict[str, Any] = {"is_flag": False, "flag_value": "true"}  # Any: keywords of click: the value may be left out
 
 
 def TOOL_OPTIONS() -> list[click.Option]:  # noqa: N802 - a table that click wants new each time
@@ -44,6 +47,33 @@ def TOOL_OPTIONS() -> list[click.Option]:  # noqa: N802 - a table that click wan
     ]
 
 
+class TargetCommand(click.Command):
+    """What stands behind the target: its inputs by name. `--no-flag` is `--flag false`; a stray word is explained."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        known = {name for option in self.params for name in option.opts}
+        switches = {option.opts[0]: f"--no-{option.opts[0][2:]}" for option in self.params if option.metavar == _FLAG}
+        off = {no: f"{yes}=false" for yes, no in switches.items() if no not in known}
+        words = [off.get(word, word) for word in args]
+        try:
+            return super().parse_args(ctx, list(words))
+        except click.BadOptionUsage as exc:
+            if exc.option_name == "--help" in known:
+                raise click.UsageError("--help is an input of this task; -h shows the help", ctx) from exc
+            raise
+        except click.UsageError as exc:
+            if isinstance(exc, click.NoSuchOption):
+                raise
+            stray = self.make_parser(ctx).parse_args(list(words))[1]
+            if not stray:
+                raise
+            parameter = exc.param if isinstance(exc, click.MissingParameter) else None
+            name = parameter.opts[0] if parameter is not None else "--NAME"
+            raise click.UsageError(
+                f"unexpected argument {stray[0]!r}: inputs are given by name, as {name} {stray[0]}", ctx
+            ) from exc
+
+
 def input_options(task: Target, ctx: FlyteContext, *, all_required: bool = True) -> list[click.Option]:
     """One `--name` per input, with its type, default and docstring; required when there is no default."""
     interface = task.python_interface
@@ -59,6 +89,7 @@ def input_options(task: Target, ctx: FlyteContext, *, all_required: bool = True)
                 required=not has_default and all_required,
                 help=f"{texts.get(name, '')} {shown}".strip(),
                 metavar=_metavar(python_type),
+                **_SWITCH if bare_type(python_type)[0] is bool else {},
                 callback=_callback(python_type, ctx),
             )
         )
@@ -119,4 +150,4 @@ def output_json(target: Target, values: Mapping[str, Any], ctx: FlyteContext) ->
 
 def _metavar(python_type: Any) -> str:  # Any: annotations
     base, _ = bare_type(python_type)
-    return "VALUE" if not isinstance(base, type) else base.__name__.upper()
+    return _FLAG if base is bool else base.__name__.upper() if isinstance(base, type) else "VALUE"

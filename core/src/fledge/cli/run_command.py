@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from fledge import idl
-from fledge.cli.options import TOOL_OPTIONS, given_inputs, input_options, json_inputs, output_json
+from fledge.cli.options import TOOL_OPTIONS, TargetCommand, given_inputs, input_options, json_inputs, output_json
 from fledge.cli.targets import load_target
 from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContext, FlyteContextManager
 from fledge.decks import DECK_FILE
+from fledge.errors import FledgeError, origin_of
 from fledge.lazy import lazy
 from fledge.progress_display import Style, progress_shown
 from fledge.promise import Promise
 from fledge.storage import LiveStore, materialize
+from fledge.tracebacks import summary
 
 if TYPE_CHECKING:
     import pdb  # noqa: T100 - the debugger is the purpose of --pdb
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from fledge import like_container as containers
     from fledge.cli.targets import Target
+    from fledge.idl import errors
     from fledge.like_container import ContainerRun
 else:
     pdb = lazy("pdb")
@@ -38,6 +42,8 @@ else:
     containers = lazy("fledge.like_container")
 
 __all__ = ["run_command"]
+
+_OF_PROCESSES = ("like_container", "isolate")
 
 
 @dataclass(frozen=True)
@@ -79,13 +85,15 @@ def run_command(ctx: click.Context, /, target: str, **options: Any) -> None:  # 
     inputs = found.python_interface.inputs
     extra = [option for option in TOOL_OPTIONS() if not taken & set(option.opts) and option.name not in inputs]
     names = {option.name for option in extra}
+    for option in extra:
+        option.hidden = option.name in _OF_PROCESSES and not isinstance(found, PythonAutoContainerTask)
 
     def run(**values: Any) -> None:  # Any: a type per option
         tool = {**{name: value for name, value in values.items() if name in names and value}, **before}
         _run(found, given_inputs({name: values[name] for name in inputs}), RunOptions(**tool))
 
     docstring = found.python_interface.docstring
-    command = click.Command(
+    command = TargetCommand(
         found.name,
         params=[*own, *extra],
         callback=run,
@@ -99,6 +107,7 @@ run_command.params.extend(TOOL_OPTIONS())
 
 
 def _run(target: Target, inputs: dict[str, Any], options: RunOptions) -> None:  # Any: as the task declares
+    _check(options)
     context = FlyteContextManager.current_context()
     given = inputs
     if options.inputs_file is not None:
@@ -109,9 +118,13 @@ def _run(target: Target, inputs: dict[str, Any], options: RunOptions) -> None:  
     with FlyteContextManager.with_context(lasting):
         try:
             if options.like_container or options.isolate:
-                values = _in_fresh_process(target, given, keep=options.like_container)
+                values = _in_fresh_process(target, given, options)
             else:
                 values = _here(target, given, options)
+        except Exception as exc:
+            if options.as_json:
+                click.echo(_error_json(exc))
+            raise
         finally:
             _tell_pages(_pages_of(lasting) - earlier)
         _show(target, values, options)
@@ -122,10 +135,33 @@ def _pages_of(context: FlyteContext) -> set[Path]:
     return set(Path(context.storage.raw_prefix).glob(f"*/*/{DECK_FILE}"))
 
 
+def _check(options: RunOptions) -> None:
+    """Refuse what would be left aside in silence."""
+    processes = [f"--{name.replace('_', '-')}" for name in _OF_PROCESSES if getattr(options, name)]
+    if len(processes) > 1:
+        raise click.UsageError(f"{' and '.join(processes)}: choose one of them")
+    if processes and options.use_pdb:
+        raise click.UsageError(f"--pdb and {processes[0]}: the debugger cannot reach into another process")
+    file = options.output_file
+    if file is not None and file != "-" and not file.endswith((".json", ".pb")):
+        raise click.UsageError(f"--output {file}: its name must end in .json or .pb; - prints JSON")
+
+
 def _tell_pages(pages: Iterable[Path]) -> None:
     """Say where the pages about the run are, of a failed one too."""
     for page in sorted(pages):
         click.echo(f"page: {os.path.relpath(page)}", err=True)
+
+
+def _error_json(error: Exception) -> str:
+    told = {
+        "type": type(error).__name__,
+        "message": summary(error).removeprefix(f"{type(error).__name__}: "),
+        "origin": origin_of(error),
+        "recoverable": isinstance(error, FledgeError) and error.recoverable,
+        "notes": list(getattr(error, "__notes__", ())),
+    }
+    return json.dumps({"error": told}, indent=2, ensure_ascii=False)
 
 
 def _here(target: Target, inputs: dict[str, Any], options: RunOptions) -> dict[str, Any]:  # Any: as the task declares
@@ -141,8 +177,9 @@ def _here(target: Target, inputs: dict[str, Any], options: RunOptions) -> dict[s
     return dict(zip(names, result if is_packed else (result,), strict=True)) if names else {}
 
 
-def _in_fresh_process(target: Target, inputs: dict[str, Any], *, keep: bool) -> dict[str, Any]:
+def _in_fresh_process(target: Target, inputs: dict[str, Any], options: RunOptions) -> dict[str, Any]:
     """Any: as the task declares."""
+    keep = options.like_container
     if not isinstance(target, PythonAutoContainerTask):
         raise click.UsageError(f"{target.name} is a {type(target).__name__}, which no container runs")
     folder = Path(tempfile.mkdtemp(prefix="fledge-container-"))
@@ -153,9 +190,7 @@ def _in_fresh_process(target: Target, inputs: dict[str, Any], *, keep: bool) -> 
         if keep:
             click.echo(f"files: {folder}", err=True)
         if done.error is not None:
-            error = done.error.error
-            click.echo(f"error.pb: {error.code}", err=True)
-            sys.exit(1 if error.origin == idl.execution.ExecutionError.ErrorKind.USER else 3)
+            _end_with(done.error.error, folder, options)
         if done.outputs is None:
             click.echo("the task ignored its outputs: nothing was written", err=True)
             return {}
@@ -163,6 +198,19 @@ def _in_fresh_process(target: Target, inputs: dict[str, Any], *, keep: bool) -> 
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_with(error: errors.ContainerError, folder: Path, options: RunOptions) -> NoReturn:
+    """The process has shown its error; say what a cluster would be told."""
+    origin = idl.execution.ExecutionError.ErrorKind.Name(error.origin)
+    is_recoverable = error.kind == idl.errors.ContainerError.Kind.RECOVERABLE
+    if options.like_container:
+        again = "recoverable" if is_recoverable else "not recoverable"
+        click.echo(f"error.pb in {folder / 'out'}: origin {origin}, code {error.code}, {again}", err=True)
+    if options.as_json:
+        told = {"type": error.code, "message": error.message, "origin": origin, "recoverable": is_recoverable}
+        click.echo(json.dumps({"error": told}, indent=2, ensure_ascii=False))
+    sys.exit(1 if origin == "USER" else 3)
 
 
 def _last_attempt(
