@@ -5,12 +5,15 @@ from __future__ import annotations
 import typing
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, NamedTuple, Optional
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fledge import FlyteFile
 from fledge.context import FlyteContextManager
 from fledge.docstrings import Docstring
 from fledge.errors import CallError, DefinitionError
@@ -245,6 +248,9 @@ def keywords(**a: int) -> int: ...  # type: ignore[empty-body] # only the signat
 def positional(a: int, /) -> int: ...  # type: ignore[empty-body] # only the signature counts
 
 
+def wrong_default(a: int = "x") -> int: ...  # type: ignore[assignment, empty-body] # the mistake
+
+
 def unreadable(a: "int[") -> int: ...  # type: ignore[empty-body, valid-type] # noqa: F722 - under test
 
 
@@ -254,7 +260,8 @@ REFUSED: dict[str, tuple[Callable[..., object], str]] = {
     "no annotation": (unannotated, "parameter 'a' has no annotation"),
     "*args": (variable, "cannot be an input"),
     "**kwargs": (keywords, "cannot be an input"),
-    "positional only": (positional, "cannot be an input"),
+    "positional only": (positional, "inputs are given by name.*Take the / out"),
+    "default of another type": (wrong_default, "the default of input 'a' is 'x', of type str, and no int"),
     "syntax error": (unreadable, "cannot be read"),
 }
 
@@ -280,6 +287,25 @@ def test_a_default_of_none_does_not_change_the_type() -> None:
         return a
 
     assert interface_of(function, "t").inputs == {"a": int}
+
+
+@dataclass
+class Row:
+    x: int
+
+
+@pytest.mark.parametrize("hint", [int, list[int], dict[str, int], datetime, Row, FlyteFile], ids=str)
+def test_a_default_of_none_is_none_where_the_type_has_none(hint: type) -> None:
+    def function(a: object = None) -> object:
+        return a
+
+    function.__annotations__["a"] = hint
+    interface = interface_of(function, "t")
+    assert interface.defaults == {}
+    with pytest.raises(CallError, match=r"missing input a: .*\(its default, None, is no .*: write a: Optional\["):
+        interface.bind("t", (), {})
+    function.__annotations__["a"] = Optional[hint]  # noqa: UP045 - what the message says
+    assert interface_of(function, "t").bind("t", (), {}) == {"a": None}
 
 
 def test_names_that_a_function_closes_over_count_in_annotations() -> None:

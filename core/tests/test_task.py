@@ -348,7 +348,7 @@ def test_what_execute_returns_becomes_the_outputs(case: str) -> None:
 
 
 BAD = {
-    "something for nothing": (3, None, None, "declares no outputs and returned a int"),
+    "something for nothing": (3, None, None, "declares no outputs and returned a value of type int"),
     "nothing for one": (None, kwtypes(o0=int), None, "expected int, got NoneType None"),
     "tuple for one": ((1, 2), kwtypes(o0=int), None, "returned a tuple of 2 for its one output 'o0'"),
     "nothing for two": (None, kwtypes(x=int, y=str), None, "declares 2 outputs (x, y) and returned a NoneType"),

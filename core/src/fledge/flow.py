@@ -114,7 +114,7 @@ class PythonFunctionWorkflow(TrackedInstance):
         """The function's interface. DefinitionError when a name in an annotation still does not exist."""
         if self._lazy_interface is None:
             try:
-                self._lazy_interface = interface_of(self._function, self._name)
+                self._lazy_interface = interface_of(self._function, self._name, "workflow")
             except UnresolvedAnnotation as exc:
                 raise DefinitionError(f"{exc}. Define or import it before the first use") from exc
         return self._lazy_interface
@@ -132,7 +132,7 @@ class PythonFunctionWorkflow(TrackedInstance):
 
     def _check_annotations(self) -> None:
         try:
-            self._lazy_interface = interface_of(self._function, self._name)
+            self._lazy_interface = interface_of(self._function, self._name, "workflow")
         except UnresolvedAnnotation:
             return  # a forward reference: it is resolved at first use
 

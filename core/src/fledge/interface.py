@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fledge import idl
 from fledge.docstrings import Docstring
-from fledge.errors import CallError, DefinitionError, OutputError, nearest, type_name
+from fledge.errors import CallError, DefinitionError, OutputError, nearest, short_repr, type_name
 from fledge.types.mismatch import Mismatch
 
 if TYPE_CHECKING:
@@ -56,7 +56,16 @@ class Interface:
         DefinitionError: A name is not an identifier.
     """
 
-    __slots__ = ("_compiled", "_defaults", "_docstring", "_inputs", "_output_tuple", "_output_tuple_name", "_outputs")
+    __slots__ = (
+        "_compiled",
+        "_defaults",
+        "_docstring",
+        "_inputs",
+        "_not_defaults",
+        "_output_tuple",
+        "_output_tuple_name",
+        "_outputs",
+    )
 
     def __init__(
         self,
@@ -65,6 +74,7 @@ class Interface:
         output_tuple_name: str | None = None,
         docstring: Docstring | None = None,
     ) -> None:
+        self._not_defaults: frozenset[str] = frozenset()  # inputs without a default whose signature says `= None`
         self._inputs: dict[str, Native] = {}
         self._defaults: dict[str, object] = {}
         for name, given in (inputs or {}).items():
@@ -160,7 +170,8 @@ class Interface:
         names = self._inputs
         if args:
             if len(args) > len(names):
-                raise CallError(task_name, f"takes {len(names)} inputs ({', '.join(names)}) but {len(args)} were given")
+                takes = f"{len(names)} input{'s' * (len(names) != 1)} ({', '.join(names)})" if names else "no inputs"
+                raise CallError(task_name, f"takes {takes} but {len(args)} {'were' if len(args) > 1 else 'was'} given")
             positional = dict(zip(names, args, strict=False))
             for name in positional:
                 if name in kwargs:
@@ -174,9 +185,17 @@ class Interface:
                 raise CallError(task_name, f"no input is called {name!r}; {takes}{nearest(name, names)}", name)
         missing = [name for name in names if name not in kwargs and name not in self._defaults]
         if missing:
-            wanted = ", ".join(f"{name}: {type_name(names[name])}" for name in missing)
-            raise CallError(task_name, f"missing input {wanted}", missing[0])
+            raise CallError(task_name, self.missing_text(missing), missing[0])
         return {name: kwargs[name] if name in kwargs else self._defaults[name] for name in names}
+
+    def missing_text(self, missing: Iterable[str]) -> str:
+        """What a message says of inputs that were not given."""
+        told = []
+        for name in missing:
+            kind = type_name(self._inputs[name])
+            why = f" (its default, None, is no {kind}: write {name}: Optional[{kind}] = None)"
+            told.append(f"{name}: {kind}{why if name in self._not_defaults else ''}")
+        return f"missing input {', '.join(told)}"
 
     def check(self, registry: TypeRegistry, task_name: str) -> None:
         """UnsupportedTypeError for the first input or output that no transformer knows. Loads no message."""
@@ -268,7 +287,8 @@ class CompiledInterface:
         if not names:
             if result is not None:
                 got = type(result).__name__
-                raise OutputError(task.name, f"declares no outputs and returned a {got}. Annotate the return type")
+                hint = f"Annotate the return type: def {task.name.rpartition('.')[2]}(...) -> {got}"
+                raise OutputError(task.name, f"declares no outputs and returned a value of type {got}. {hint}")
             return {}
         if len(names) == 1:
             is_named = self.tuple_name is not None and isinstance(result, tuple)
@@ -300,29 +320,68 @@ def fill_map(
         raise exc.error(f"{owner.name}.{side}.{name}") from exc.__cause__
 
 
-def interface_of(function: Callable[..., object], task_name: str) -> Interface:
+def interface_of(function: Callable[..., object], name: str, what: str = "task") -> Interface:
     """The interface a function's signature declares.
 
     A NamedTuple return names the outputs; a plain tuple of several types gives o0, o1, ...; one type gives o0; no
     return annotation or None gives no outputs.
 
+    A default of None of what can never be None is no default: the input has to be given.
+
+    Args:
+        function: The body of a task or workflow.
+        name: What the task or workflow is called, for messages.
+        what: "task" or "workflow", for messages.
+
     Raises:
-        DefinitionError: A parameter has no annotation, or is of a kind that cannot be given by name.
+        DefinitionError: A parameter has no annotation, is of a kind that cannot be given by name, or has a default
+            that does not fit its annotation.
         UnresolvedAnnotation: An annotation names something that does not exist yet.
     """
-    hints = _hints(function, task_name)
+    whole = f"{what} {name}"
+    hints = _hints(function, whole)
     inputs: dict[str, Native] = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+    not_defaults: list[str] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise DefinitionError(
-                f"task {task_name}: parameter {str(parameter)!r} cannot be an input. Give every input a name of its own"
+                f"{whole}: parameter {str(parameter)!r} cannot be an input. Give every input a name of its own"
             )
-        if name not in hints:
-            raise DefinitionError(f"task {task_name}: {_unannotated(function, name)}")
-        default = parameter.default
-        inputs[name] = hints[name] if default is parameter.empty else (hints[name], default)
-    outputs, tuple_name = _outputs_of(hints.get("return"), task_name)
-    return Interface(inputs, outputs, tuple_name, Docstring.parse(function.__doc__))
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise DefinitionError(f"{whole}: inputs are given by name, {parameter.name!r} too. Take the / out")
+        if parameter.name not in hints:
+            raise DefinitionError(f"{whole}: {_unannotated(function, parameter.name)}")
+        hint, default = hints[parameter.name], parameter.default
+        if default is None and _is_never_none(hint):
+            not_defaults.append(parameter.name)
+            default = parameter.empty
+        _check_default(whole, parameter.name, hint, default)
+        inputs[parameter.name] = hint if default is parameter.empty else (hint, default)
+    outputs, tuple_name = _outputs_of(hints.get("return"), whole)
+    interface = Interface(inputs, outputs, tuple_name, Docstring.parse(function.__doc__))
+    interface._not_defaults = frozenset(not_defaults)  # noqa: SLF001 - of the class above
+    return interface
+
+
+_SCALARS = {int: (int,), float: (float, int), str: (str,), bool: (bool,), bytes: (bytes,)}
+
+
+def _is_never_none(hint: Native) -> bool:
+    """Of the types that fledge itself knows; a plugin's type may be one that None is a value of."""
+    origin: Native = typing.get_origin(hint)
+    kind: Native = hint if origin is None else origin
+    is_ours = getattr(kind, "__module__", "").startswith(("datetime", "fledge.types"))
+    return kind in (*_SCALARS, list, dict) or is_ours or hasattr(kind, "__dataclass_fields__")
+
+
+def _check_default(whole: str, name: str, hint: Native, default: object) -> None:
+    """DefinitionError for a default that no call could use, as far as that is plain without asking a transformer."""
+    fitting = _SCALARS.get(hint) if isinstance(hint, type) else None
+    if fitting is not None and type(default) not in fitting and default is not inspect.Parameter.empty:
+        raise DefinitionError(
+            f"{whole}: the default of input {name!r} is {short_repr(default)}, of type {type(default).__name__}, "
+            f"and no {type_name(hint)}"
+        )
 
 
 def _unannotated(function: Callable[..., object], name: str) -> str:
@@ -334,7 +393,7 @@ def _unannotated(function: Callable[..., object], name: str) -> str:
     return f"parameter {name!r} has no annotation. Write its type: def {function.__name__}({name}: int, ...)"
 
 
-def _outputs_of(returned: Native, task_name: str) -> tuple[dict[str, Native], str | None]:
+def _outputs_of(returned: Native, whole: str) -> tuple[dict[str, Native], str | None]:
     if returned is None or returned is type(None):
         return {}, None
     if isinstance(returned, type) and issubclass(returned, tuple) and hasattr(returned, "_fields"):
@@ -344,14 +403,14 @@ def _outputs_of(returned: Native, task_name: str) -> tuple[dict[str, Native], st
         kinds = typing.get_args(returned)
         if Ellipsis in kinds or len(kinds) < 2:
             raise DefinitionError(
-                f"task {task_name}: {type_name(returned)} is not a set of outputs. Write list[...] for many values "
+                f"{whole}: {type_name(returned)} is not a set of outputs. Write list[...] for many values "
                 "of one type, or tuple[A, B] or a NamedTuple for several outputs"
             )
         return {f"o{number}": kind for number, kind in enumerate(kinds)}, None
     return {"o0": returned}, None
 
 
-def _hints(function: Callable[..., object], task_name: str) -> dict[str, Native]:
+def _hints(function: Callable[..., object], whole: str) -> dict[str, Native]:
     """Evaluated annotations. Unlike `typing.get_type_hints`, a default of None never changes the type (3.10 does)."""
     function = inspect.unwrap(function)
     annotations = dict(getattr(function, "__annotations__", {}))
@@ -368,11 +427,9 @@ def _hints(function: Callable[..., object], task_name: str) -> dict[str, Native]
                 holder, globalns=namespace, localns=namespace, include_extras=True
             )[name]
         except NameError as exc:
-            raise UnresolvedAnnotation(f"task {task_name}: annotation of {name!r}: {exc}") from exc
+            raise UnresolvedAnnotation(f"{whole}: annotation of {name!r}: {exc}") from exc
         except (SyntaxError, TypeError) as exc:
-            raise DefinitionError(
-                f"task {task_name}: annotation {annotation!r} of {name!r} cannot be read: {exc}"
-            ) from exc
+            raise DefinitionError(f"{whole}: annotation {annotation!r} of {name!r} cannot be read: {exc}") from exc
     return annotations
 
 

@@ -244,7 +244,7 @@ def create_node(
 def _default(entity: Entity, name: str) -> object:
     interface = entity.python_interface
     if name not in interface.defaults:
-        raise CallError(entity.name, f"missing input {name}: {type_name(interface.inputs[name])}", name)
+        raise CallError(entity.name, interface.missing_text([name]), name)
     default = interface.defaults[name]
     if isinstance(default, (list, dict, set)):
         raise DefinitionError(
