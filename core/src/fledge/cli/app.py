@@ -6,21 +6,28 @@ Exit codes: 0 ok, 1 the user's error, 2 usage, 3 system, 130 Ctrl-C, 143 SIGTERM
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NamedTuple, NoReturn, cast
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
 
 import click
 
 from fledge._version import __version__
 from fledge.context import FlyteContextManager
 from fledge.errors import IgnoreOutputs, origin_of
+from fledge.lazy import lazy
 from fledge.local_config import start_logging
 from fledge.signals import Interruptions
 from fledge.tracebacks import format_error, format_in_short
+
+if TYPE_CHECKING:
+    from fledge.cli import completion
+else:
+    completion = lazy("fledge.cli.completion")
 
 __all__ = ["COMMANDS", "main"]
 
@@ -100,6 +107,8 @@ def app() -> None:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
     start_logging()
+    if "_FLEDGE_COMPLETE" in os.environ:
+        completion.install()
     raising = {signal.SIGTERM: _Stopped, signal.SIGINT: KeyboardInterrupt}
     try:
         with Interruptions(FlyteContextManager.current_context().cancellation, raising):

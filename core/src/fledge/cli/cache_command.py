@@ -12,7 +12,7 @@ import click
 from fledge.base_task import PythonTask
 from fledge.cache import ResultCache, Uncacheable, cache_key, types_digest
 from fledge.cli.options import given_inputs, input_options
-from fledge.cli.targets import load_target
+from fledge.cli.targets import TargetType, load_target
 from fledge.context import FlyteContextManager
 from fledge.local_config import LocalConfig
 from fledge.storage import LiveStore
@@ -62,7 +62,7 @@ def prune_command(days: float) -> None:
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
 )
 @click.option("--json", "as_json", is_flag=True, help="For programs; stands before the target.")
-@click.argument("target", metavar="MODULE_OR_FILE:TASK")
+@click.argument("target", metavar="MODULE_OR_FILE:TASK", type=TargetType())
 @click.pass_context
 def explain_command(ctx: click.Context, target: str, as_json: bool) -> None:
     """Say what makes up the key of a call, and whether it would be a hit: fledge cache explain hello.py:add --a 1."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from fledge import idl
-from fledge.cli.targets import load_target
+from fledge.cli.targets import TargetType, load_target
 from fledge.context import FlyteContextManager
 from fledge.flow import PythonFunctionWorkflow
 from fledge.serialize import explain, task_spec, task_template
@@ -46,7 +46,7 @@ def canonical_json(message: Any) -> str:  # Any: some protobuf message
 
 
 @click.command("template")
-@click.argument("target", metavar="MODULE_OR_FILE:TASK")
+@click.argument("target", metavar="MODULE_OR_FILE:TASK", type=TargetType())
 @click.option("--format", "form", type=click.Choice(["json", "text", "binpb"]), default="json", show_default=True)
 @click.option("--spec", is_flag=True, help="The whole spec, with the description.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
@@ -71,7 +71,7 @@ def _message(target: Target, settings: SerializationSettings, *, spec: bool) -> 
 
 
 @click.command("explain")
-@click.argument("target", metavar="MODULE_OR_FILE:TASK")
+@click.argument("target", metavar="MODULE_OR_FILE:TASK", type=TargetType())
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @_settings_options
 def explain_command(target: str, as_json: bool, **settings: str) -> None:

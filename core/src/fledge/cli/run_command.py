@@ -15,7 +15,7 @@ import click
 
 from fledge import idl
 from fledge.cli.options import TOOL_OPTIONS, TargetCommand, given_inputs, input_options, json_inputs, output_json
-from fledge.cli.targets import load_target
+from fledge.cli.targets import TargetType, load_target
 from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContext, FlyteContextManager
 from fledge.decks import DECK_FILE
@@ -31,11 +31,15 @@ if TYPE_CHECKING:
     import shutil
     import tempfile
 
+    from click.shell_completion import CompletionItem
+
     from fledge import like_container as containers
+    from fledge.cli import completion
     from fledge.cli.targets import Target
     from fledge.idl import errors
     from fledge.like_container import ContainerRun
 else:
+    completion = lazy("fledge.cli.completion")
     pdb = lazy("pdb")
     shutil = lazy("shutil")
     tempfile = lazy("tempfile")
@@ -59,11 +63,21 @@ class RunOptions:
     progress: Style = "auto"
 
 
+class _RunCommand(click.Command):
+    """Completes the options of the target behind it."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = super().shell_complete(ctx, incomplete)
+        target = ctx.params.get("target")
+        return [*completion.complete_options(target, ctx.args, incomplete), *found] if target else found
+
+
 @click.command(
     "run",
+    cls=_RunCommand,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
 )
-@click.argument("target", metavar="MODULE_OR_FILE:TASK")
+@click.argument("target", metavar="MODULE_OR_FILE:TASK", type=TargetType())
 @click.pass_context
 def run_command(ctx: click.Context, /, target: str, **options: Any) -> None:  # Any: a type per option
     """Run a task or workflow on this machine.

@@ -19,14 +19,32 @@ from fledge.tracebacks import summary
 from fledge.tracking import place_of_file
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from fledge import flow
+    from fledge.cli import completion
     from fledge.flow import PythonFunctionWorkflow
 else:
+    completion = lazy("fledge.cli.completion")
     flow = lazy("fledge.flow")  # a file that defines a workflow has imported it; for a task nobody needs it
 
-__all__ = ["Target", "load_target"]
+__all__ = ["Target", "TargetType", "load_target"]
 
 Target = Union["PythonTask[Any]", "PythonFunctionWorkflow"]  # Any: of any config
+
+
+class TargetType(click.ParamType):  # type: ignore[type-arg] # older releases of click do not take one
+    """MODULE_OR_FILE:TASK as text, which a shell can complete."""
+
+    name = "target"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        param: click.Parameter,  # noqa: ARG002 - click's signature
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        return completion.complete_target(incomplete)
 
 
 def load_target(target: str) -> Target:
