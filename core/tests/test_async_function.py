@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from pathlib import Path
 
@@ -175,6 +176,7 @@ finally:
 """
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_an_interrupt_ends_a_coroutine_that_a_blocked_loop_waits_for(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     done = fresh_process(str(tmp_path / "program.py"), cwd=tmp_path)
