@@ -190,6 +190,30 @@ def test_leaks_are_named() -> None:
                 leaking(leak)
 
 
+SEMAPHORE = """
+import _multiprocessing, sys
+kept = _multiprocessing.SemLock(0, 1, 1, sys.argv[1], False)
+print("!", flush=True)
+sys.stdin.read()
+_multiprocessing.sem_unlink(sys.argv[1])
+"""
+
+
+def test_a_semaphore_of_another_program_is_no_leak() -> None:
+    """In the map of its process it has another name than in /dev/shm."""
+    name = f"/fledge-test-{os.getpid()}"
+    command = ["sh", "-c", '"$@" <&0 &', "sh", sys.executable, "-c", SEMAPHORE, name]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as shell:
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        with no_leaks():
+            assert shell.stdout.read(1) == b"!"
+            shell.wait()  # from now on the program is nobody's child
+        assert os.path.exists(f"/dev/shm/sem.{name[1:]}")
+        shell.stdin.close()
+        assert shell.stdout.read().strip() == b""
+
+
 def leaking(leak: Callable[[], None]) -> None:
     with no_leaks():
         leak()

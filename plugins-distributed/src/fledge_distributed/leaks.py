@@ -35,17 +35,24 @@ def _found() -> dict[str, set[str]]:
 
 
 def _used_elsewhere(name: str) -> bool:
-    """Shared memory is the whole machine's: what another program has mapped, or has removed since, is not ours."""
-    path = f"/dev/shm/{name}"  # noqa: S108 - read only
+    """Shared memory is the whole machine's: what another program has mapped, or has removed since, is not ours.
+
+    Looked for by its number: the name in a process's map is that at its making, which for semaphores is another one.
+    """
+    try:
+        found = os.stat(f"/dev/shm/{name}")  # noqa: S108 - read only
+    except FileNotFoundError:
+        return True
+    mapped = f" {os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x} {found.st_ino} "
     ours = {os.getpid(), *_descendants(os.getpid())}
     for pid in [int(word) for word in os.listdir("/proc") if word.isdecimal() and int(word) not in ours]:
         try:
             with open(f"/proc/{pid}/maps") as file:
-                if path in file.read():
+                if mapped in file.read():
                     return True
         except OSError:  # it has ended, or belongs to somebody else
             continue
-    return not os.path.exists(path)
+    return False
 
 
 def _descendants(pid: int) -> Iterator[int]:
