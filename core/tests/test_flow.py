@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -423,3 +424,47 @@ def repeated_inside(self: int, ctx: str) -> str:
 
 def test_an_input_may_be_called_self_or_ctx() -> None:
     assert repeat(self=2, ctx="a") == repeated(self=2, ctx="a") == repeated_inside(self=2, ctx="a") == "aa"
+
+
+def made_by_a_factory(n: int, name: str = "") -> Callable[..., int]:
+    def made(a: int) -> int:
+        return a + n
+
+    made.__qualname__ = name or made.__qualname__
+    return task(made)
+
+
+one_more, two_more = made_by_a_factory(1), made_by_a_factory(2)
+three_more = made_by_a_factory(3, "three_more")
+
+
+@workflow
+def adds_two(a: int) -> int:
+    return two_more(a=a)
+
+
+@workflow
+def mixes_up(a: int) -> int:
+    return two_more(a=one_more(a=a))
+
+
+@workflow
+def mixes_up_inside(a: int) -> int:
+    return adds_two(a=one_more(a=a))
+
+
+@workflow
+def keeps_apart(a: int) -> int:
+    return three_more(a=two_more(a=two_more(a=a)))
+
+
+@pytest.mark.parametrize("mixed", [mixes_up, mixes_up_inside], ids=["in one", "in a workflow inside"])
+def test_two_tasks_of_one_name_are_refused_in_a_workflow(mixed: Callable[..., int]) -> None:
+    match = r"two different tasks that are called \S*made_by_a_factory\.made \(\S*test_flow\.py:\d+\)"
+    with pytest.raises(DefinitionError, match=match):
+        mixed(a=1)
+
+
+def test_tasks_of_a_factory_with_names_of_their_own_stand_in_one_workflow() -> None:
+    assert keeps_apart(a=1) == 8
+    assert [one.name.rpartition(".")[2] for one in tasks_of(keeps_apart)] == ["made", "three_more"]

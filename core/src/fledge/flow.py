@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
@@ -21,11 +21,11 @@ from fledge.errors import DefinitionError, add_note, nearest
 from fledge.flow_run import run_graph
 from fledge.function import plain_function
 from fledge.interface import Interface, UnresolvedAnnotation, fill_map, interface_of
-from fledge.nodes import GLOBAL_INPUT_NODE_ID, CompilationState, Node, create_node, fill_binding
+from fledge.nodes import GLOBAL_INPUT_NODE_ID, CompilationState, Entity, Node, create_node, fill_binding
 from fledge.promise import NodeOutput, Promise, VoidPromise, pack_outputs
 from fledge.settings import Documentation
 from fledge.storage import LiveStore
-from fledge.tracking import TrackedInstance, full_name
+from fledge.tracking import TrackedInstance, full_name, source_location
 
 if TYPE_CHECKING:
     from fledge.base_task import PythonTask
@@ -49,11 +49,15 @@ class WorkflowFailurePolicy(Enum):
 
 @dataclass(frozen=True)
 class CompiledWorkflow:
-    """The graph: nodes as declared and in the order in which they can run, outputs, and the failure handler's node."""
+    """The graph: nodes as declared and in the order in which they can run, outputs, and the failure handler's node.
+
+    `entities` are the tasks and workflows that it runs, at any depth, by name.
+    """
 
     declared: tuple[Node, ...]
     nodes: tuple[Node, ...]
     outputs: tuple[literals.Binding, ...]
+    entities: Mapping[str, Entity]
     failure_node: Node | None = None
     goes_on: bool = False
 
@@ -204,13 +208,36 @@ class PythonFunctionWorkflow(TrackedInstance):
                 outputs = self._bind_outputs(compiling, self._function(**inputs))
                 failure_node = self._compile_failure_handler(compiling, inputs)
                 ordered = _in_run_order(self.name, state.nodes)
-                for node in state.nodes if failure_node is None else (*state.nodes, failure_node):
-                    if isinstance(node.entity, PythonFunctionWorkflow):
-                        node.entity.compile()
+                entities = self._entities(state.nodes if failure_node is None else [*state.nodes, failure_node])
             except Exception as exc:
                 add_note(exc, f"while the body of workflow {self.name} was compiled, {self._place(exc)}")
                 raise
-        return CompiledWorkflow(tuple(state.nodes), ordered, outputs, failure_node, self._goes_on)
+        return CompiledWorkflow(tuple(state.nodes), ordered, outputs, entities, failure_node, self._goes_on)
+
+    def _entities(self, nodes: list[Node]) -> dict[str, Entity]:
+        """What the nodes run, by name; workflows inside are compiled. DefinitionError when two have one name."""
+        found: dict[str, Entity] = {}
+        for node in nodes:
+            entity = node.entity
+            assert entity is not None
+            if found.get(entity.name) is entity:
+                continue
+            inside = entity.graph.entities if isinstance(entity, PythonFunctionWorkflow) else {}
+            for one in (entity, *inside.values()):
+                if found.setdefault(one.name, one) is not one:
+                    raise DefinitionError(self._two_of_one_name(found[one.name], one))
+        return found
+
+    def _two_of_one_name(self, first: Entity, second: Entity) -> str:
+        places = " and ".join(
+            dict.fromkeys(source_location(getattr(one, "__wrapped__", one)) for one in (first, second))
+        )
+        last = first.name.rpartition(".")[2]
+        return (
+            f"workflow {self.name} runs two different tasks that are called {first.name} ({places}). On a cluster one "
+            "would run in place of the other. Pass what differs as an input, or give each function a name of its own "
+            f"before it is decorated: {last}.__qualname__ = '{last}_1'"
+        )
 
     def _place(self, error: BaseException) -> str:
         """The line of the body that raised the error, or the first one."""
