@@ -314,6 +314,22 @@ def test_redefining_a_task_in_its_own_file_replaces_it(module: MakeModule) -> No
     round_trip(written.t)
 
 
+def test_two_functions_of_one_name_in_one_file_are_refused(module: MakeModule) -> None:
+    with pytest.raises(
+        DuplicateTaskError, match=r"defined in \S*\.py:\d+ and again in \S*\.py:\d+. Rename one of them"
+    ):
+        module(ONE_TASK + ONE_TASK.partition("\n")[2])
+
+
+def test_a_task_that_moved_in_its_file_is_made_again(module: MakeModule) -> None:
+    written = module(ONE_TASK)
+    path = Path(str(written.__file__))
+    for text in ("\n\n\n\n" + path.read_text(), path.read_text()):
+        path.write_text(text)
+        importlib.reload(written)
+    assert written.t() == 1
+
+
 def test_one_name_in_two_files_is_refused(module: MakeModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = module(ONE_TASK).__name__
     other = tmp_path / "other"

@@ -8,6 +8,7 @@ from unittest import mock
 import pytest
 
 from fledge import FlyteContextManager, task, workflow
+from fledge.errors import CallError
 from fledge.testing import ParityError, UnmockedTaskError, assert_parity, fresh_context, only_mocked_tasks
 
 
@@ -70,6 +71,11 @@ def test_parity_shows_every_result_when_they_differ() -> None:
     with pytest.raises(ParityError) as caught:
         assert_parity(where)
     assert len(set(caught.value.results.values())) == 2
+
+
+def test_parity_of_a_workflow_is_refused_with_the_way_out() -> None:
+    with pytest.raises(CallError, match=r"chain.*is run by no container\. Compare the tasks"):
+        assert_parity(chain, a=1)  # type: ignore[arg-type] # the mistake
 
 
 def test_contexts_of_tests_share_nothing() -> None:

@@ -21,17 +21,19 @@ from fledge.tracking import full_name
 if TYPE_CHECKING:
     import contextvars
     import html
+    import linecache
     import threading
 
     from fledge.abstract_task import Value
 else:
     contextvars = lazy("contextvars")
     html = lazy("html")
+    linecache = lazy("linecache")
     threading = lazy("threading")
 
 __all__ = ["PythonFunctionTask", "plain_function"]
 
-_defined_in: dict[str, str] = {}  # task name -> source file of its function
+_defined_in: dict[str, tuple[str, int]] = {}  # task name -> file and first line of its function
 
 
 class PythonFunctionTask(PythonAutoContainerTask[T]):
@@ -49,7 +51,7 @@ class PythonFunctionTask(PythonAutoContainerTask[T]):
     Raises:
         DefinitionError: A parameter has no annotation or cannot be given by name.
         UnsupportedTypeError: No transformer knows an annotation.
-        DuplicateTaskError: Another file defines a task of this name.
+        DuplicateTaskError: Another file defines a task of this name, or this file a second one.
     """
 
     def __init__(
@@ -135,14 +137,34 @@ def _is_supported(interface: Interface, ctx: FlyteContext, task_name: str) -> bo
 
 
 def _refuse_duplicate(name: str, function: Callable[..., Value]) -> None:
-    """Redefining a task in its own file is fine (a reload, a notebook cell); two files with one name are not."""
+    """Making a task again is fine (a reload, a cell, a factory); two files or two functions with one name are not."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     if code is None:
         return
     file: str = code.co_filename
-    first = _defined_in.setdefault(name, file)
-    if first != file and not first.startswith("<") and not file.startswith("<"):
+    line: int = code.co_firstlineno
+    first, first_line = _defined_in.setdefault(name, (file, line))
+    if first.startswith("<") or file.startswith("<"):
+        return
+    if first != file:
         raise DuplicateTaskError(name, first, file)
+    if first_line != line:
+        if "<locals>" not in function.__qualname__ and _is_still_there(code.co_name, file, first_line, line):
+            raise DuplicateTaskError(name, f"{file}:{first_line}", f"{file}:{line}")
+        _defined_in[name] = (file, line)
+
+
+def _is_still_there(name: str, file: str, line: int, other: int) -> bool:
+    """Does the file, as it is now, define the name at both lines? After an edit and a reload it does not."""
+    linecache.checkcache(file)
+    lines = linecache.getlines(file)
+    at, other_at = _def_after(lines, line), _def_after(lines, other)
+    return at != other_at and f" {name}(" in "".join(lines[at : at + 1])
+
+
+def _def_after(lines: list[str], line: int) -> int:
+    """Index of the first `def` from a line on, with its decorators above it; past the end when there is none."""
+    return next((at for at in range(line - 1, len(lines)) if "def" in lines[at].split()), len(lines))
 
 
 def _finish(coroutine: Coroutine[Any, Any, Value]) -> Value:  # Any: a coroutine's send type is of no interest

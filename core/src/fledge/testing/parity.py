@@ -8,16 +8,14 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fledge import idl
+from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContextManager
-from fledge.errors import FledgeError, IgnoreOutputs
+from fledge.errors import CallError, FledgeError, IgnoreOutputs
 from fledge.like_container import ContainerRun, run_like_container, write_inputs
 from fledge.storage import LiveStore, materialize
-
-if TYPE_CHECKING:
-    from fledge.container import PythonAutoContainerTask
 
 __all__ = ["ParityError", "assert_parity"]
 
@@ -42,9 +40,15 @@ def assert_parity(task: PythonAutoContainerTask[Any], **inputs: Any) -> object: 
     An exception counts by type name and message. Values are compared with `==` and by type, tables and frames by their
     own `equals`, files by content.
 
+    A task that raises the same everywhere gives its error as text: look at what comes back.
+
     Raises:
         ParityError: They differ.
+        CallError: It is no task that a container runs, but a workflow for example.
     """
+    if not isinstance(task, PythonAutoContainerTask):
+        name = getattr(task, "name", repr(task))
+        raise CallError(name, f"a {type(task).__name__} is run by no container. Compare the tasks it is made of")
     with tempfile.TemporaryDirectory(prefix="fledge-parity-") as name:
         folder = Path(name)
         results = {
