@@ -202,7 +202,7 @@ _multiprocessing.sem_unlink(sys.argv[1])
 def test_a_semaphore_of_another_program_is_no_leak() -> None:
     """In the map of its process it has another name than in /dev/shm."""
     name = f"/fledge-test-{os.getpid()}"
-    command = ["sh", "-c", '"$@" <&0 &', "sh", sys.executable, "-c", SEMAPHORE, name]
+    command = ["sh", "-c", 'exec 3<&0; "$@" <&3 &', "sh", sys.executable, "-c", SEMAPHORE, name]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as shell:
         assert shell.stdin is not None
         assert shell.stdout is not None
