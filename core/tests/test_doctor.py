@@ -76,6 +76,31 @@ def _install(folder: Path, name: str, version: str, points: str, author: str = "
     (info / "entry_points.txt").write_text(points)
 
 
+def test_a_broken_plugin_is_told_once(site: Path) -> None:
+    env = {"FLEDGE_DISABLE_PLUGINS": f"{INSTALLED},off"}
+    for command in ("plugins", "doctor"):
+        done = fresh_process("-m", "fledge.cli", command, cwd=site, env=env, python_path=(site,))
+        assert done.stderr == ""
+        assert done.stdout.count("importing broken_hooks failed") == 1
+        assert "plugin broken" not in done.stdout
+    assert "`fledge doctor` says what to do" in fledge(site, "plugins")[1]
+
+
+def test_a_missing_module_is_named_in_the_way_out(site: Path) -> None:
+    report = json.loads(fledge(site, "doctor", "--json")[1])
+    (broken,) = [one for one in report["findings"] if one["about"].startswith("broken")]
+    assert broken["problem"].startswith("importing broken_hooks failed: ModuleNotFoundError")
+    assert broken["way_out"].startswith("install what brings the module 'a_library_that_is_not_there'; or ")
+
+
+def test_the_price_is_the_time_that_passes_and_the_memory_that_stays(site: Path) -> None:
+    (site / "costs_hooks.py").write_text("import time\ntime.sleep(0.2)\nHOOK_API = 1\nkept = bytearray(50 << 20)\n")
+    report = json.loads(fledge(site, "doctor", "--json")[1])
+    (price,) = [one for one in report["plugins"] if one["plugin"] == "costs"]
+    assert price["load_ms"] >= 200
+    assert price["memory_mib"] >= 49
+
+
 def fledge(site: Path, *arguments: str) -> tuple[int, str]:
     """Exit code and stdout; of the plugins that happen to be installed here none is loaded."""
     env = {
@@ -156,6 +181,18 @@ def test_explain_says_which_plugin_set_what(site: Path) -> None:
     assert lines[0] == "tasks.train"
     assert "  custom.limits.gpu  two" in lines
     assert "  container          the task" in lines
+
+
+def test_explain_tells_of_every_task_of_a_workflow(site: Path) -> None:
+    (site / "flows.py").write_text(
+        "from fledge import workflow\nfrom tasks import train\n"
+        "@workflow\ndef flow(rows: int) -> float:\n    train(rows=rows)\n    return train(rows=2)\n"
+    )
+    told = json.loads(fledge(site, "explain", "--json", "flows.py:flow")[1])
+    assert told["workflow"] == "flows.flow"
+    (task,) = told["tasks"]
+    assert (task["task"], task["origins"]["config.team"]) == ("tasks.train", "one")
+    assert fledge(site, "explain", "flows.py:flow")[1] == fledge(site, "explain", "tasks.py:train")[1]
 
 
 def test_a_conflict_is_told_with_both_names_and_the_way_out(site: Path) -> None:

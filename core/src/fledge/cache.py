@@ -35,6 +35,7 @@ __all__ = ["CacheKey", "ResultCache", "Uncacheable", "cache_key", "types_digest"
 
 _log = lazy_logger("fledge.cache")
 _BLOCK = 1 << 20
+_PARTS = ".parts"
 _STAYS_S = 86_400  # data of an entry that was replaced: another process may have read the entry before
 
 
@@ -164,7 +165,10 @@ def _content_of(uri: str, name: str, storage: StorageRouter) -> str:
 
 
 class ResultCache:
-    """The files: `<folder>/fledge/v1/<2 hex>/<sha256>.pb`, and beside each a folder of the data it refers to."""
+    """The files: `<folder>/fledge/v1/<2 hex>/<sha256>.pb`, and beside each a folder of the data it refers to.
+
+    A third file has the parts of the key as text, for people: `fledge cache list`.
+    """
 
     def __init__(self, folder: str | pathlib.Path) -> None:
         self._folder = os.path.join(folder, "fledge", "v1")
@@ -207,12 +211,15 @@ class ResultCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             body = idl.deterministic_bytes(_kept(outputs, data_folder, storage))
             partial.write_bytes(hashlib.sha256(body).digest() + body)
+            path.with_suffix(_PARTS).write_text("".join(f"{part}\t{text}\n" for part, text in key.parts.items()))
             os.replace(partial, path)
         except Exception as exc:  # noqa: BLE001 - a plugin's writer may raise anything; the run itself succeeded
             _log.warning("the result is not cached: %s", exc)
             shutil.rmtree(data_folder, ignore_errors=True)
             try:
                 partial.unlink(missing_ok=True)
+                if not path.exists():
+                    path.with_suffix(_PARTS).unlink(missing_ok=True)
             except OSError:
                 _log.debug("no partial file was left at %s", partial)
         else:
@@ -247,13 +254,25 @@ class ResultCache:
                 continue  # another process removed it meanwhile
         return sorted(found, key=lambda entry: -entry[2])
 
-    def prune(self, older_than_s: float, now: float) -> int:
-        """Remove entries whose last write is older; returns how many. Locks stay: somebody may hold one."""
+    def task_of(self, digest: str) -> str:
+        """The name of the task that an entry belongs to; empty when the entry does not say."""
+        try:
+            text = (self.folder / digest[:2] / f"{digest}{_PARTS}").read_text()
+        except OSError:  # written by an older fledge, or removed meanwhile
+            return ""
+        return dict(line.split("\t", 1) for line in text.splitlines() if "\t" in line).get("task", "")
+
+    def prune(self, older_than_s: float, now: float, task_name: str | None = None) -> int:
+        """Remove entries whose last write is older, of one task or of all; returns how many.
+
+        Locks stay: somebody may hold one.
+        """
         removed = 0
         for digest, _, written in self.entries():
-            if now - written >= older_than_s:
+            if now - written >= older_than_s and task_name in (None, self.task_of(digest)):
                 path = self.folder / digest[:2] / f"{digest}.pb"
                 path.unlink(missing_ok=True)
+                path.with_suffix(_PARTS).unlink(missing_ok=True)
                 shutil.rmtree(path.with_suffix(".data"), ignore_errors=True)
                 removed += 1
         return removed

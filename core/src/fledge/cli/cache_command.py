@@ -11,7 +11,7 @@ import click
 
 from fledge.base_task import PythonTask
 from fledge.cache import ResultCache, Uncacheable, cache_key, types_digest
-from fledge.cli.options import given_inputs, input_options
+from fledge.cli.options import TargetCommand, given_inputs, input_options
 from fledge.cli.targets import TargetType, load_target
 from fledge.context import FlyteContextManager
 from fledge.local_config import LocalConfig
@@ -37,31 +37,41 @@ def cache_command() -> None:
 @cache_command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_command(as_json: bool) -> None:
-    """List the entries, newest first: key, size with data, time of writing."""
+    """List the entries, newest first: key, size with data, time of writing, task."""
     cache = _cache()
     entries = cache.entries()
     if as_json:
-        told = [{"key": digest, "size_bytes": size, "written": written} for digest, size, written in entries]
+        told = [
+            {"key": digest, "task": cache.task_of(digest), "size_bytes": size, "written": written}
+            for digest, size, written in entries
+        ]
         click.echo(json.dumps({"folder": str(cache.folder), "entries": told}, indent=2))
         return
     for digest, size, written in entries:
         moment = datetime.fromtimestamp(written, timezone.utc).isoformat(timespec="seconds")
-        click.echo(f"{digest[:16]}  {size:>12,} bytes  {moment}")
+        click.echo(f"{digest[:16]}  {size:>12,} bytes  {moment}  {cache.task_of(digest) or '?'}")
     click.echo(f"{len(entries)} entries, {sum(size for _, size, _ in entries):,} bytes in {cache.folder}")
 
 
 @cache_command.command("prune")
-@click.option("--older-than-days", "days", type=float, default=30.0, show_default=True, help="Age of the last write.")
-def prune_command(days: float) -> None:
+@click.option(
+    *("--older-than-days", "days"),
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Age of the last write; 0 is everything.",
+)
+@click.option("--task", "task_name", help="Only entries of the task with this name, as `fledge cache list` shows it.")
+def prune_command(days: float, task_name: str | None) -> None:
     """Remove old entries with their data."""
-    click.echo(f"{_cache().prune(days * _DAY_S, time.time())} entries removed")
+    click.echo(f"{_cache().prune(days * _DAY_S, time.time(), task_name)} entries removed")
 
 
 @cache_command.command(
     "explain",
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs; stands before the target.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.argument("target", metavar="MODULE_OR_FILE:TASK", type=TargetType())
 @click.pass_context
 def explain_command(ctx: click.Context, target: str, as_json: bool) -> None:
@@ -69,8 +79,13 @@ def explain_command(ctx: click.Context, target: str, as_json: bool) -> None:
     found = load_target(target)
     context = FlyteContextManager.current_context()
     context.plugins.load()
-    command = click.Command(
-        found.name, params=list(input_options(found, context)), callback=lambda **v: _explain(found, v, as_json=as_json)
+    inputs = input_options(found, context)
+    behind = click.Option(["--json", "as_json_behind"], is_flag=True, help="For programs.")
+    is_free = not any("--json" in option.opts for option in inputs)
+    command = TargetCommand(
+        found.name,
+        params=[*inputs, behind] if is_free else list(inputs),
+        callback=lambda as_json_behind=False, **v: _explain(found, v, as_json=as_json or as_json_behind),
     )
     command.main(args=ctx.args, prog_name=f"fledge cache explain {target}", standalone_mode=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -18,26 +19,33 @@ from fledge.context import FlyteContextManager
 if TYPE_CHECKING:
     from fledge.hooks.manager import PluginManager, PluginState
 
-__all__ = ["Finding", "PluginPrice", "diagnose", "doctor_command"]
+__all__ = ["Finding", "PluginPrice", "diagnose", "doctor_command", "loaded_plugins", "problem_of"]
 
 # In a fresh interpreter that has loaded what every program with a task has, so that only the plugin's share counts.
 _PROBE = """
 import json, resource, sys, time
 import fledge.decorators, fledge.function, fledge.hooks.loading, fledge.wiring
-known, peak, start = set(sys.modules), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+
+def memory():
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:  # macOS has no /proc, and tells the peak in bytes
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+known, before, start = set(sys.modules), memory(), time.perf_counter()
 __import__(sys.argv[1])
-cost = time.process_time() - start
-grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
+cost, grown = time.perf_counter() - start, memory() - before
 loaded = {name.partition(".")[0] for name in set(sys.modules) - known}
 loaded = sorted(name for name in loaded - set(sys.stdlib_module_names) if not name.startswith("_"))
-print(json.dumps({"load_ms": cost * 1000, "memory_mib": grown / 1024, "imports": loaded}))
+print(json.dumps({"load_ms": cost * 1000, "memory_mib": max(grown, 0) / 2**20, "imports": loaded}))
 """
 _LIGHT_MS = 50.0
 
 
 @dataclass(frozen=True)
 class PluginPrice:
-    """What importing one plugin's hook module costs: CPU milliseconds, MiB of memory, top-level modules it loads."""
+    """What importing one plugin's hook module costs: milliseconds, MiB of memory, top-level modules it loads."""
 
     plugin: str
     load_ms: float | None = None
@@ -76,8 +84,7 @@ def doctor_command(as_json: bool) -> None:
 
 def diagnose() -> tuple[list[PluginPrice], list[Finding], dict[str, str]]:
     """Prices of all plugins, what is wrong, and the FLEDGE_* variables that are set."""
-    manager = cast("PluginManager", FlyteContextManager.current_context().plugins)
-    manager.load()
+    manager = loaded_plugins()
     prices = [_price(state) for state in manager.states if state.state != "disabled"]
     findings = [*_broken(manager.states), *_conflicts(manager), *_versions(), *_slow(prices)]
     variables = {name: value for name, value in sorted(os.environ.items()) if name.startswith("FLEDGE_")}
@@ -97,17 +104,37 @@ def _price(state: PluginState) -> PluginPrice:
     return PluginPrice(state.plugin.name, **json.loads(done.stdout.splitlines()[-1]))
 
 
+def loaded_plugins() -> PluginManager:
+    """The manager of the current context with every plugin loaded; nothing is logged, as the command tells it all."""
+    manager = cast("PluginManager", FlyteContextManager.current_context().plugins)
+    log = logging.getLogger("fledge.hooks")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        manager.load()
+    finally:
+        log.setLevel(level)
+    return manager
+
+
+def problem_of(state: PluginState) -> str:
+    """Why a plugin is left out, without its name; empty when it is not."""
+    return str(state.error).removeprefix(f"plugin {state.plugin}: ") if state.error is not None else ""
+
+
 def _broken(states: list[PluginState]) -> list[Finding]:
-    return [
-        Finding(
-            str(state.plugin),
-            str(state.error),
-            f"update or remove it: pip install -U {state.plugin.distribution}; "
-            f"or switch it off: FLEDGE_DISABLE_PLUGINS={state.plugin.name}",
-        )
-        for state in states
-        if state.state == "quarantined"
-    ]
+    found = []
+    for state in states:
+        if state.state == "quarantined":
+            cause = state.error.__cause__ if state.error is not None else None
+            missing = cause.name if isinstance(cause, ModuleNotFoundError) else None
+            needs = f"install what brings the module {missing!r}; or " if missing else ""
+            way_out = (
+                f"{needs}update or remove it: pip install -U {state.plugin.distribution}; "
+                f"or switch it off: FLEDGE_DISABLE_PLUGINS={state.plugin.name}"
+            )
+            found.append(Finding(str(state.plugin), problem_of(state), way_out))
+    return found
 
 
 def _conflicts(manager: PluginManager) -> list[Finding]:

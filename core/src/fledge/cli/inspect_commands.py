@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fledge import idl
+from fledge.cli.doctor_command import loaded_plugins, problem_of
 from fledge.cli.targets import TargetType, load_target
 from fledge.context import FlyteContextManager
 from fledge.flow import PythonFunctionWorkflow
-from fledge.serialize import explain, task_spec, task_template
-from fledge.serialize_flow import workflow_spec, workflow_template
+from fledge.serialize import Explanation, explain, task_spec, task_template
+from fledge.serialize_flow import tasks_of, workflow_spec, workflow_template
 from fledge.settings import Image, ImageConfig, SerializationSettings
 
 if TYPE_CHECKING:
-    from fledge.cli.targets import Target
-    from fledge.hooks.manager import PluginManager
+from fledge.cli.targets import Target
 
 __all__ = ["canonical_json", "explain_command", "plugins_command", "template_command"]
 
@@ -75,28 +75,33 @@ def _message(target: Target, settings: SerializationSettings, *, spec: bool) -> 
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @_settings_options
 def explain_command(target: str, as_json: bool, **settings: str) -> None:
-    """Show for every field of the template who set it: the task or a plugin."""
-    found = load_target(target)
+    """Show for every field of the template who set it: the task or a plugin. Of a workflow: for each of its tasks."""
+    found, chosen = load_target(target), _settings(**settings)
     if isinstance(found, PythonFunctionWorkflow):
-        raise click.UsageError(f"{target} is a workflow; explain shows tasks")
-    explanation = explain(found, _settings(**settings))
+        explanations = [explain(task, chosen) for task in tasks_of(found)]
+        told: dict[str, Any] = {"workflow": found.name, "tasks": [_told(one) for one in explanations]}  # Any: JSON
+    else:
+        explanations = [explain(found, chosen)]
+        told = _told(explanations[0])
     if as_json:
-        click.echo(
-            json.dumps({"task": explanation.task_name, "origins": dict(explanation.origins)}, sort_keys=True, indent=2)
-        )
+        click.echo(json.dumps(told, sort_keys=True, indent=2))
         return
-    click.echo(explanation.task_name)
-    width = max(map(len, explanation.origins))
-    for field, who in sorted(explanation.origins.items()):
-        click.echo(f"  {field:<{width}}  {who}")
+    for one in explanations:
+        click.echo(one.task_name)
+        width = max(map(len, one.origins))
+        for field, who in sorted(one.origins.items()):
+            click.echo(f"  {field:<{width}}  {who}")
+
+
+def _told(explanation: Explanation) -> dict[str, Any]:  # Any: JSON
+    return {"task": explanation.task_name, "origins": dict(explanation.origins)}
 
 
 @click.command("plugins")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def plugins_command(as_json: bool) -> None:
     """List the installed plugins, their hooks and their state."""
-    manager = cast("PluginManager", FlyteContextManager.current_context().plugins)
-    manager.load()
+    manager = loaded_plugins()
     rows: list[dict[str, Any]] = [  # Any: JSON
         {
             "name": state.plugin.name,
@@ -105,7 +110,7 @@ def plugins_command(as_json: bool) -> None:
             "module": state.plugin.module,
             "state": state.state,
             "hooks": state.hooks,
-            "error": str(state.error) if state.error else None,
+            "error": problem_of(state) or None,
         }
         for state in manager.states
     ]
@@ -120,3 +125,5 @@ def plugins_command(as_json: bool) -> None:
         )
         if row["error"]:
             click.echo(f"{'':<14} {row['error']}")
+    if any(row["error"] for row in rows):
+        click.echo("`fledge doctor` says what to do")
