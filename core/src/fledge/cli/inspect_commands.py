@@ -19,7 +19,7 @@ from fledge.serialize_flow import tasks_of, workflow_spec, workflow_template
 from fledge.settings import Image, ImageConfig, SerializationSettings
 
 if TYPE_CHECKING:
-from fledge.cli.targets import Target
+    from fledge.cli.targets import Target
 
 __all__ = ["canonical_json", "explain_command", "plugins_command", "template_command"]
 
