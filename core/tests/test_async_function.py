@@ -44,6 +44,18 @@ def test_plain_code_gets_the_value() -> None:
     assert calls_an_async_task(a=1) == 4
 
 
+@task
+def returns_what_it_did_not_await(a: int) -> int:
+    return add(a=a)
+
+
+def test_a_sync_task_may_return_what_it_did_not_await_also_in_a_coroutine() -> None:
+    async def main() -> int:
+        return returns_what_it_did_not_await(a=1)
+
+    assert asyncio.run(main()) == returns_what_it_did_not_await(a=1) == 2
+
+
 def test_a_workflow_gets_the_value() -> None:
     assert chain(a=1) == 5
 

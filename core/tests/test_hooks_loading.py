@@ -322,6 +322,14 @@ def test_the_environment_switches_plugins_off(site: Site, monkeypatch: pytest.Mo
     assert states(context.plugins) == {"off": "disabled"}
 
 
+def test_a_name_that_no_plugin_has_is_told_when_it_is_to_be_switched_off(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.install("storage")
+    assert states(site.manager(disable=["storrage"])) == {"storage": "loaded"}
+    assert caplog.messages == ["FLEDGE_DISABLE_PLUGINS: no plugin is called 'storrage'; did you mean 'storage'?"]
+
+
 def test_one_identity_twice_in_one_place_quarantines_both(site: Site) -> None:
     site.install("twin", distribution="dist-twin", version="1.0", module="hooks_of_twin_1")
     site.install("twin", distribution="dist-twin", version="2.0", module="hooks_of_twin_2")

@@ -152,6 +152,12 @@ def test_the_cache_is_off_under_pytest_unless_asked_for() -> None:
     assert LocalConfig.from_env({"PYTEST_CURRENT_TEST": "x", "FLEDGE_CACHE": "yes"}).cache_enabled
 
 
+def test_a_switch_that_is_neither_yes_nor_no_is_told_and_counts_as_not_set(caplog: pytest.LogCaptureFixture) -> None:
+    assert LocalConfig.from_env({"FLEDGE_CACHE": "maybe"}) == LocalConfig.from_env({})
+    assert caplog.messages == ["FLEDGE_CACHE=maybe is neither yes nor no, and counts as not set. Write 1 or 0"]
+    assert not LocalConfig.from_env({"FLEDGE_CACHE": "Off"}).cache_enabled
+
+
 def test_the_environment_is_read_at_the_time_of_asking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEDGE_TRACE_HOOKS", "1")
     assert LocalConfig.from_env().trace_hooks

@@ -38,16 +38,18 @@ class AsyncPythonFunctionTask(PythonFunctionTask[T]):
         if ctx.compilation_state is not None or in_workflow:
             return super().__call__(*args, **kwargs)
         try:
-            loop = asyncio.get_running_loop()
+            asyncio.get_running_loop()
         except RuntimeError:
             return super().__call__(*args, **kwargs)
         self.python_interface.bind(self.name, args, dict(kwargs))  # a wrong call is refused here, not when awaited
-        return self._await_run(loop, args, kwargs)
+        return self._await_run(args, kwargs)
 
-    async def _await_run(
-        self, loop: asyncio.AbstractEventLoop, args: tuple[Value, ...], kwargs: dict[str, Value]
-    ) -> Value:
-        """Run in a thread and await its end, which comes soon when the awaiting code is cancelled: the body is, too."""
+    async def _await_run(self, args: tuple[Value, ...], kwargs: dict[str, Value]) -> Value:
+        """Run in a thread and await its end, which comes soon when the awaiting code is cancelled: the body is, too.
+
+        The loop is the one that awaits: a sync task may return what it did not await.
+        """
+        loop = asyncio.get_running_loop()
         outcome: asyncio.Future[Value] = loop.create_future()
         context = contextvars.copy_context()
         ctx = FlyteContextManager.current_context()

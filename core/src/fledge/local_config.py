@@ -6,7 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fledge.lazy import lazy_logger
+
 __all__ = ["LocalConfig", "start_logging"]
+
+
+_log = lazy_logger("fledge.config")
+_YES, _NO = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off", "")
 
 
 @dataclass(frozen=True)
@@ -89,4 +95,10 @@ def _is_under_pytest(env: Mapping[str, str]) -> bool:
 
 def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
     value = env.get(name)
-    return default if value is None else value.strip().lower() in ("1", "true", "t", "yes", "on")
+    if value is None:
+        return default
+    word = value.strip().lower()
+    if word not in (*_YES, *_NO):
+        _log.warning("%s=%s is neither yes nor no, and counts as not set. Write 1 or 0", name, value)
+        return default
+    return word in _YES

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from fledge.errors import ClaimConflictError, HookCallError, PluginError, PluginLoadError, short_repr
+from fledge.errors import ClaimConflictError, HookCallError, PluginError, PluginLoadError, nearest, short_repr
 from fledge.hooks.discovery import InstalledPlugin, installed_plugins
 from fledge.lazy import lazy, lazy_logger
 
@@ -131,6 +131,11 @@ class PluginManager:
                 )
             else:
                 self._load_one(state)
+        unknown = sorted(self._disable - {plugin.name for plugin in found})
+        if unknown and self._discover:
+            names = [plugin.name for plugin in found]
+            told = ", ".join(f"{name!r}{nearest(name, names)}" for name in unknown)
+            _log.warning("FLEDGE_DISABLE_PLUGINS: no plugin is called %s", told)
 
     def _load_one(self, state: PluginState) -> None:
         try:
