@@ -20,6 +20,7 @@ def sql_columns(where: str, schema: Schema) -> tuple[Column, ...]:
     Raises:
         SQLDefinitionError: DuckDB cannot read a column; the message names it.
     """
+    schema = schema.remove_metadata()  # pandas says nothing of types there, and pyarrow before 22 cannot hash it
     try:
         return _sql_columns(schema)
     except EngineError as exc:
