@@ -26,9 +26,10 @@ class UnmockedTaskError(FledgeError, AssertionError):
     origin = "USER"
 
     def __init__(self, task_name: str) -> None:
+        name = task_name.rpartition(".")[2]
         super().__init__(
-            f"task {task_name} would run for real. Replace it: "
-            f"mock.patch.object({task_name.rpartition('.')[2]}, 'execute', return_value=...), or allow it by name"
+            f"task {task_name} would run for real. Replace it: mock.patch.object({name}, 'execute', return_value=...), "
+            f"or allow it, in place of the fixture: with fledge.testing.only_mocked_tasks({name}): ..."
         )
         self.task_name = task_name
 
