@@ -19,9 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.tests.cli_support import Fledge, Ran, fledge_in
+from fledge import idl, task
 from fledge.cli.values import from_json, from_text
 from fledge.context import FlyteContextManager
 from fledge.errors import FledgeError
+from fledge.like_container import write_inputs
+from fledge.types.base import TypeRegistry, TypeTransformer
 
 
 class Color(Enum):
@@ -181,6 +184,43 @@ def test_an_entry_of_a_json_file_is_converted_as_an_option_is() -> None:
     assert from_json(None, Optional[int], ctx, "x") is None
     with pytest.raises(FledgeError, match=r"x\[0\]: .*did you mean 'price'"):
         from_json([{"name": "a", "pric": 2}], list[Item], ctx, "x")
+
+
+class Money:
+    """A type of a plugin, whose transformer has no form inside structured values."""
+
+    def __init__(self, cents: int) -> None:
+        self.cents = cents
+
+
+class MoneyTransformer(TypeTransformer[Money]):
+    def literal_type(self, python_type: Any, registry: TypeRegistry) -> Any:  # Any: annotations; a LiteralType
+        return idl.types.LiteralType(simple="INTEGER")
+
+    def to_literal(
+        self, value: Money, python_type: Any, registry: Any, storage: Any, path: str
+    ) -> Any:  # Any: as above
+        return registry.to_literal(value.cents, int, storage)
+
+    def to_python(
+        self, literal: Any, python_type: Any, registry: Any, storage: Any, path: str
+    ) -> Money:  # Any: as above
+        return Money(registry.to_python(literal, int, storage))
+
+
+def test_a_type_without_a_text_comes_from_a_file_that_python_writes(fledge: Fledge, tmp_path: Path) -> None:
+    ctx = FlyteContextManager.current_context()
+    ctx.registry.register(MoneyTransformer("money", Money))
+    message = "cannot be written as text (its transformer has no plain_form). Use --inputs FILE.pb"
+    assert message in problem("5", Money)
+    assert message in problem("[5]", list[Money])
+
+    @task
+    def f(a: int, since: str) -> int:
+        return a
+
+    written = write_inputs(f, {"a": 7, "since": "May"}, tmp_path)
+    assert fledge("run", "--inputs", str(written), "{}:f") == Ran(0, "o0: 7 May\n", "")
 
 
 # -- through the command -----------------------------------------------------------------------------------------------

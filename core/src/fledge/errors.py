@@ -162,7 +162,7 @@ class TypeConversionError(FledgeError, TypeError):
 
     def __init__(self, path: str, expected: object, value: object, reason: str = "") -> None:
         expected = expected if isinstance(expected, str) else type_name(expected)
-        text = f"{path}: expected {expected}, got {type(value).__name__} {short_repr(value)}"
+        text = f"{path + ': ' if path else ''}expected {expected}, got {type(value).__name__} {short_repr(value)}"
         super().__init__(f"{text} ({reason})" if reason else text)
         self.path, self.expected, self.value, self.reason = path, expected, value, reason
 

@@ -50,7 +50,10 @@ def from_text(text: str, python_type: Any, ctx: FlyteContext, name: str) -> obje
     if kind == "structured_dataset_type":
         return _table(text, converter)
     if converter.plain is None:
-        raise ValueError(f"{shown_type(base)} cannot be written as text; use --inputs FILE.pb")
+        raise ValueError(
+            f"{shown_type(base)} cannot be written as text (its transformer has no plain_form). Use --inputs FILE.pb; "
+            "fledge.like_container.write_inputs makes one"
+        )
     return _structured(text, base, ctx, name)
 
 
