@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fledge import DeckField, FlyteContextManager, current_context, hookimpl, task
+from fledge import DeckField, FlyteContextManager, Secret, current_context, hookimpl, task
 from fledge.decks import Deck, Report, bar, page
 from fledge.hooks.manager import PluginManager
 
@@ -70,6 +70,17 @@ def test_values_are_text_and_never_markup(folder: Path) -> None:
     full(a=1)
     assert "<script" not in html_of(folder)
     assert "&lt;script&gt;" in html_of(folder)
+
+
+def test_a_secret_is_not_shown(folder: Path) -> None:
+    @task(enable_deck=True)
+    def login(user: str, password: Annotated[str, Secret(key="p")]) -> Annotated[str, Secret]:
+        return f"{user}:{password}"
+
+    assert login(user="me", password="hunter2") == "me:hunter2"
+    (found,) = folder.glob("*/*.login/deck.html")
+    assert found.read_text().count("<p>a secret</p>") == 2
+    assert "hunter2" not in found.read_text()
 
 
 def test_a_failed_run_shows_what_it_came_through(folder: Path) -> None:

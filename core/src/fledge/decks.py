@@ -18,9 +18,11 @@ from fledge.lazy import lazy, lazy_logger
 if TYPE_CHECKING:
     import html
 
+    from fledge import settings
     from fledge.storage import StorageRouter
 else:
     html = lazy("html")
+    settings = lazy("fledge.settings")
 
 __all__ = [
     "DECK_FILE",
@@ -159,12 +161,20 @@ def check_deck_fields(task_name: str, fields: tuple[DeckField, ...] | None) -> l
 def add_value_deck(
     decks: list[Deck], field: DeckField, values: Mapping[str, object], types: Mapping[str, type], plugins: Renderer
 ) -> None:
-    """A section with a part for each value. A value that no plugin renders is shown as text."""
+    """A section with a part for each value. A value that no plugin renders is shown as text, a secret is not shown."""
     deck = Deck(field.value)
     for name, value in values.items():
         heading = f"<h3>{html.escape(name)} <small>{html.escape(type_name(types[name]))}</small></h3>"
-        deck.append(f"{heading}\n{_shown(value, types[name], plugins)}")
+        shown = "<p>a secret</p>" if _is_secret(types[name]) else _shown(value, types[name], plugins)
+        deck.append(f"{heading}\n{shown}")
     decks.append(deck)
+
+
+def _is_secret(annotation: object) -> bool:
+    """`Annotated[str, Secret]`, or with the secret it is."""
+    return any(
+        one is settings.Secret or isinstance(one, settings.Secret) for one in getattr(annotation, "__metadata__", ())
+    )
 
 
 def _shown(value: object, python_type: type, plugins: Renderer) -> str:
