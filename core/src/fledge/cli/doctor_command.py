@@ -41,6 +41,7 @@ loaded = sorted(name for name in loaded - set(sys.stdlib_module_names) if not na
 print(json.dumps({"load_ms": cost * 1000, "memory_mib": max(grown, 0) / 2**20, "imports": loaded}))
 """
 _LIGHT_MS = 50.0
+_AGAIN = 2
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,16 @@ def diagnose() -> tuple[list[PluginPrice], list[Finding], dict[str, str]]:
 
 
 def _price(state: PluginState) -> PluginPrice:
+    """What looks heavy is measured again: the machine may have been busy, or Python may have compiled the module."""
+    price = _measured(state)
+    for _ in range(_AGAIN):
+        if price.load_ms is None or price.load_ms <= _LIGHT_MS:
+            break
+        price = min(price, _measured(state), key=lambda one: one.load_ms or 0)
+    return price
+
+
+def _measured(state: PluginState) -> PluginPrice:
     done = subprocess.run(
         [sys.executable, "-c", _PROBE, state.plugin.module],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
