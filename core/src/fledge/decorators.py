@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from fledge.base_task import ALL_DECK_FIELDS
-from fledge.code_version import CodeVersion
 from fledge.context import FlyteContextManager
 from fledge.errors import DefinitionError, MetadataError, UnknownConfigError
 from fledge.function import PythonFunctionTask, plain_function
@@ -17,6 +16,7 @@ from fledge.metadata import TaskMetadata
 from fledge.tracking import full_name
 
 if TYPE_CHECKING:
+    from fledge import code_version as code_versions
     from fledge import providers
     from fledge.abstract_task import TaskResolverMixin
     from fledge.decks import DeckField
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fledge.idl import tasks
     from fledge.settings import Documentation, Image, PodTemplate, Resources, Secret
 else:
+    code_versions = lazy("fledge.code_version")
     providers = lazy("fledge.providers")
 
 __all__ = ["task"]
@@ -145,7 +146,8 @@ def _metadata(
     if not fields.get("cache") or version:
         return TaskMetadata(**fields)
     helpers = (helpers,) if callable(helpers) else tuple(helpers)
-    return TaskMetadata(**{**fields, "cache_version": "derived"}).with_derived_version(CodeVersion(function, helpers))
+    derive = code_versions.CodeVersion(function, helpers)
+    return TaskMetadata(**{**fields, "cache_version": "derived"}).with_derived_version(derive)
 
 
 def _task_class(

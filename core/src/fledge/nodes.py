@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fledge import idl
-from fledge.code_version import code_version
 from fledge.errors import CallError, DefinitionError, nearest, type_name
 from fledge.lazy import lazy
 from fledge.metadata import TaskMetadata
@@ -23,12 +22,14 @@ from fledge.types.assignable import is_assignable, type_at
 if TYPE_CHECKING:
     import hashlib
 
+    from fledge import code_version as code_versions
     from fledge.idl import literals, workflow
     from fledge.interface import Interface
     from fledge.storage import StorageRouter
     from fledge.types.base import TypeRegistry
     from fledge.types.converter import Converter
 else:
+    code_versions = lazy("fledge.code_version")
     hashlib = lazy("hashlib")
 
 __all__ = ["GLOBAL_INPUT_NODE_ID", "CompilationState", "Entity", "Node", "create_node", "dns_name", "fill_binding"]
@@ -181,7 +182,7 @@ class Node:
             raise DefinitionError(
                 f"node {self.id}: with_overrides(cache=True) needs a version: cache=True, cache_version='1'"
             )
-        return code_version(function)
+        return code_versions.code_version(function)
 
     def __repr__(self) -> str:
         return f"Node({self.id}, {self.entity.name if self.entity else 'inputs'})"
