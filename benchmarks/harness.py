@@ -224,7 +224,7 @@ def count_instructions(measured: Measured, command: list[str], folder: str) -> N
         return
     median = measured.median_s or 0.0
     more = max(1, min(200, int(0.02 / median))) if median > 0 else 2
-    few, many = (instructions(with_loops(command, loops), folder) for loops in (1, 1 + more))
+    few, many = (instructions([*with_loops(command, loops), "counted"], folder) for loops in (1, 1 + more))
     measured.instructions = (many - few) // more
 
 

@@ -1,6 +1,7 @@
-"""Do one contestant's work many times in this process: `python worker.py SCENARIO CONTESTANT LOOPS`.
+"""Do one contestant's work many times in this process: `python worker.py SCENARIO CONTESTANT LOOPS [counted]`.
 
 Prints JSON: `seconds` of CPU for one unit of work, and `loops`, how many were timed. LOOPS 0: as many as take 0.2 s.
+Where instructions are counted, nothing may depend on the time: the number of calls that warm up is fixed.
 Runs in every contestant's environment, so it needs the standard library alone.
 """
 
@@ -19,10 +20,10 @@ from benchmarks.harness import load_module
 BATCH_S = 0.2
 
 
-def main(scenario: str, contestant: str, loops: str) -> None:
+def main(scenario: str, contestant: str, loops: str, mode: str = "timed") -> None:
     """Time one contestant."""
     work: Callable[[], object] = getattr(load_module(Path(scenario)), contestant)()
-    warm_up(work)
+    work() if mode == "counted" else warm_up(work)
     count = int(loops) or calibrated(work)
     gc.collect()
     print(json.dumps({"seconds": timed(work, count) / count, "loops": count}))
