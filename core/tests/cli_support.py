@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import pytest
 
 from fledge.cli.app import main
 
-__all__ = ["Fledge", "Ran", "fledge_in"]
+__all__ = ["Fledge", "Ran", "fledge_at", "task_file"]
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,17 @@ class Ran:
 Fledge = Callable[..., Ran]
 
 
-def fledge_in(
-    folder: Path, source: str, monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str], name: str
-) -> Fledge:
-    """`fledge("run", "{}:task", ...)` in a folder where a file with this source lies; `{}` stands for the file.
-
-    Its name, which begins with `name`, is used nowhere else in this process: tasks are known by module.
-    """
+def task_file(folder: Path, source: str, name: str) -> Path:
+    """A file with this source in a folder. Its name, which begins with `name`, is used nowhere else in this process."""
     file = folder / f"{name}_{folder.name.replace('-', '_')}_{os.getpid()}.py"
     file.write_text(textwrap.dedent(source))
-    monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(str(folder))
+    return file
+
+
+def fledge_at(file: Path, monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> Fledge:
+    """`fledge("run", "{}:task", ...)` in the folder of a file, for which `{}` stands."""
+    monkeypatch.chdir(file.parent)
+    monkeypatch.setattr(sys, "path", list(sys.path))
 
     def run(*arguments: str) -> Ran:
         capture.readouterr()

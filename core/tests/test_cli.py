@@ -6,17 +6,16 @@ import json
 import os
 import signal
 import sys
-import textwrap
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
+from core.tests.cli_support import Fledge, Ran, fledge_at, task_file
 from core.tests.support import fresh_process
 from fledge import idl
-from fledge.cli.app import COMMANDS, app, main
+from fledge.cli.app import COMMANDS, app
 
 TASKS = """
     import sys
@@ -104,42 +103,21 @@ TASKS = """
 """
 
 
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def tasks(tmp_path: Path) -> str:
     """The file `<unique>.py` with TASKS in the working directory; its name."""
-    name = f"cli_{tmp_path.name.replace('-', '_')}_{os.getpid()}"
-    (tmp_path / f"{name}.py").write_text(textwrap.dedent(TASKS))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    return f"{name}.py"
+    return task_file(tmp_path, TASKS, "cli").name
 
 
 @pytest.fixture
-def fledge(capfd: pytest.CaptureFixture[str], tasks: str) -> Iterator[Callable[..., Ran]]:
+def fledge(
+    tasks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Fledge]:
     """`fledge("run", ...)` in this process; `{}` in an argument is the file of tasks."""
     handler = signal.getsignal(signal.SIGTERM)
-
-    def run(*arguments: str) -> Ran:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main([argument.replace("{}", tasks) for argument in arguments])
-        captured = capfd.readouterr()
-        code = caught.value.code
-        return Ran(code if isinstance(code, int) else 0, captured.out, captured.err)
-
-    yield run
-    signal.signal(signal.SIGTERM, handler)
+    yield fledge_at(tmp_path / tasks, monkeypatch, capfd)
+    assert signal.getsignal(signal.SIGTERM) is handler
     sys.modules.pop(tasks.removesuffix(".py"), None)
-
-
-Fledge = Callable[..., Ran]
 
 
 # -- run ---------------------------------------------------------------------------------------------------------------

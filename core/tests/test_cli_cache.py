@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.tests.cli_support import Fledge, fledge_in
+from core.tests.cli_support import Fledge, fledge_at, task_file
 
 TASKS = """
     from fledge import task
@@ -30,7 +30,7 @@ TASKS = """
 def fledge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fledge:
     monkeypatch.setenv("FLEDGE_CACHE", "1")
     monkeypatch.setenv("FLEDGE_CACHE_DIR", str(tmp_path / "cache"))
-    return fledge_in(tmp_path, TASKS, monkeypatch, capsys, "cli_cache")
+    return fledge_at(task_file(tmp_path, TASKS, "cli_cache"), monkeypatch, capsys)
 
 
 def listed(fledge: Fledge) -> list[str]:

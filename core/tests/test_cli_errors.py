@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.tests.cli_support import Fledge, fledge_in
+from core.tests.cli_support import Fledge, fledge_at, task_file
 
 TASKS = """
     import time
@@ -42,7 +42,7 @@ TASKS = """
 
 @pytest.fixture
 def fledge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fledge:
-    return fledge_in(tmp_path, TASKS, monkeypatch, capsys, "cli_errors")
+    return fledge_at(task_file(tmp_path, TASKS, "cli_errors"), monkeypatch, capsys)
 
 
 def test_a_definition_error_is_told_once_with_its_place(fledge: Fledge, tmp_path: Path) -> None:

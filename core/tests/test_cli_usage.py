@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.tests.cli_support import Fledge, Ran, fledge_in
+from core.tests.cli_support import Fledge, Ran, fledge_at, task_file
 
 TASKS = """
     from fledge import RecoverableError, task, workflow
@@ -44,7 +44,7 @@ TASKS = """
 
 @pytest.fixture
 def fledge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Fledge:
-    return fledge_in(tmp_path, TASKS, monkeypatch, capfd, "cli_usage")
+    return fledge_at(task_file(tmp_path, TASKS, "cli_usage"), monkeypatch, capfd)
 
 
 USAGE = {

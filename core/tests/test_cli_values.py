@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.tests.cli_support import Fledge, Ran, fledge_in
+from core.tests.cli_support import Fledge, Ran, fledge_at, task_file
 from fledge import idl, task
 from fledge.cli.values import from_json, from_text
 from fledge.context import FlyteContextManager
@@ -237,7 +237,7 @@ TASKS = """
 
 @pytest.fixture
 def fledge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fledge:
-    return fledge_in(tmp_path, TASKS, monkeypatch, capsys, "cli_values")
+    return fledge_at(task_file(tmp_path, TASKS, "cli_values"), monkeypatch, capsys)
 
 
 def test_null_is_a_value_and_no_missing_one(fledge: Fledge, tmp_path: Path) -> None:

@@ -173,6 +173,14 @@ def test_a_users_exception_from_another_process_has_no_lines_but_those_of_its_ca
     assert format_error(error) == "KeyError: 'internals'\n"
 
 
+def test_an_error_is_shown_whatever_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, points in (("without_metadata", "[fledge]\nx = x.hooks\n"), ("broken", "[fledge]\nnothing\n[\n")):
+        (tmp_path / f"{name}-1.0.dist-info").mkdir()
+        (tmp_path / f"{name}-1.0.dist-info" / "entry_points.txt").write_text(points)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert files_in(format_error(caught(lambda: outer(a=0)))) == {"test_tracebacks.py"}
+
+
 def test_a_stack_begins_below_the_command_and_has_the_users_lines() -> None:
     seen: list[str] = []
 

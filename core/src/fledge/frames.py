@@ -6,6 +6,7 @@ What fledge, its plugins and click do in between is left out, with the library c
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ from types import FrameType
 
 __all__ = ["Pruner", "format_stack"]
 
+_log = logging.getLogger("fledge.frames")
 _OWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 _COMMANDS = (os.path.join(_OWN, "cli", ""), os.path.join(_OWN, "entrypoint.py"))
 _LIBRARY = os.path.join(os.path.dirname(os.path.abspath(os.__file__)), "")
@@ -45,14 +47,15 @@ class Pruner:
     @classmethod
     def of_installed(cls) -> Pruner:
         """With the plugins that are installed. It reads the metadata of all distributions: for errors only."""
-        from importlib.metadata import PackageNotFoundError, distribution, entry_points  # noqa: PLC0415 - costs more than all here
+        from importlib.metadata import distribution, entry_points  # noqa: PLC0415 - costs more than all here
 
-        points = list(entry_points(group="fledge"))
-        needed = [needs for point in points if point.dist is not None for needs in point.dist.requires or ()]
         try:
+            points = list(entry_points(group="fledge"))
+            needed = [needs for point in points if point.dist is not None for needs in point.dist.requires or ()]
             needed += distribution("fledge").requires or ()
-        except PackageNotFoundError:  # used from a folder, without being installed
-            needed += ["click", "msgspec", "pluggy"]
+        except Exception as exc:  # noqa: BLE001 - metadata may be broken in any way; the error is shown all the same
+            _log.debug("the metadata of the plugins cannot be read: %r", exc)
+            return cls([], set())
         built_on = {re.split(r"[^\w-]", one, maxsplit=1)[0].lower().replace("-", "_") for one in needed}
         packages = {point.value.partition(":")[0].partition(".")[0] for point in points}
         return cls(_places(packages), built_on | {"google"})  # protobuf's package

@@ -32,9 +32,14 @@ def TOOL_OPTIONS() -> list[click.Option]:  # noqa: N802 - a table that click wan
             help="Run in a fresh process, from inputs.pb to outputs.pb, as the cluster does; keep the files.",
         ),
         click.Option(["--isolate"], is_flag=True, help="Run in a fresh process, killed at the task's timeout."),
-        click.Option(["--inputs", "inputs_file"], metavar="FILE", help="Inputs from a .json or .pb file."),
         click.Option(
-            ["--output", "output_file"], metavar="FILE", help="Write the outputs to a .json or .pb file; - prints JSON."
+            ["--inputs", "inputs_file"], metavar="FILE", type=click.Path(), help="Inputs from a .json or .pb file."
+        ),
+        click.Option(
+            ["--output", "output_file"],
+            metavar="FILE",
+            type=click.Path(),
+            help="Write the outputs to a .json or .pb file; - prints JSON.",
         ),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the outputs as JSON."),
         click.Option(["--pdb", "use_pdb"], is_flag=True, help="Open the debugger where the task failed."),
@@ -58,7 +63,7 @@ class TargetCommand(click.Command):
         try:
             return super().parse_args(ctx, list(words))
         except click.BadOptionUsage as exc:
-            if exc.option_name == "--help" in known:
+            if exc.option_name == "--help" and "--help" in known:
                 raise click.UsageError("--help is an input of this task; -h shows the help", ctx) from exc
             raise
         except click.UsageError as exc:
