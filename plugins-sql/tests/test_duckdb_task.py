@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
+import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fledge import (
+    FlyteContextManager,
     FlyteDirectory,
     FlyteFile,
     Secret,
@@ -97,6 +99,44 @@ def test_any_value_comes_back_equal(kind: Any, data: st.DataObject) -> None:
 def test_any_list_comes_back_equal(kind: Any, data: st.DataObject) -> None:
     value = data.draw(st.lists(VALUES[kind], max_size=5))
     assert ECHO_LIST[kind].execute(v=value) == value
+
+
+@pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)
+@settings(max_examples=10)
+@given(data=st.data())
+def test_a_template_is_the_same_parameter(kind: Any, data: st.DataObject) -> None:
+    """None, dates, durations, bytes: what was pasted as its Python text would be broken or another value."""
+    value = data.draw(st.none() | VALUES[kind])
+    query = "select {{ .inputs.v }} as v, {{.inputs.v}} is null as is_none"
+    run = DuckDBTask("template", query, kwtypes(v=kind | None), kwtypes(v=kind | None, is_none=bool))
+    assert run.execute(v=value) == {"v": value, "is_none": value is None}
+
+
+def test_patterns_limits_and_offsets_take_parameters() -> None:
+    words = pa.table({"w": ["50%", "50 percent", "a_b", "axb", "O'Brien"]})
+    like = DuckDBTask("like", "select w from t where w like $p escape '!' order by w", kwtypes(t=pa.Table, p=str))
+    assert [row["w"] for row in like(t=words, p="50!%").to_pylist()] == ["50%"]
+    assert [row["w"] for row in like(t=words, p="a!_b").to_pylist()] == ["a_b"]
+    assert [row["w"] for row in like(t=words, p="%'%").to_pylist()] == ["O'Brien"]
+    within = DuckDBTask(
+        "within", "select w from t where w like '%{{ .inputs.p }}' order by w", kwtypes(t=pa.Table, p=str)
+    )
+    assert [row["w"] for row in within(t=words, p="'Brien").to_pylist()] == ["O'Brien"]
+    page = DuckDBTask(
+        "page",
+        "from range(10) r(i) order by i limit $n offset {{ .inputs.k }}",
+        kwtypes(n=int, k=int),
+        kwtypes(r=pa.Table),
+    )
+    assert page(n=2, k=3)["i"].to_pylist() == [3, 4]
+    assert page(n=0, k=0).num_rows == 0
+
+
+def test_text_that_looks_like_parameters_and_statements_stays_text() -> None:
+    query = """select 'a?b $n; drop table t' as s, $$ $n ? ; -- $$ as d, e'\\'$n' as e, "c$1" as c /* $n ; ? */ -- $n
+        from (select 1 as "c$1"), (select $n as n)"""
+    (row,) = DuckDBTask("text", query, kwtypes(n=int))(n=7).to_pylist()
+    assert row == {"s": "a?b $n; drop table t", "d": " $n ? ; -- ", "e": "'$n", "c": 1}
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), -0.0, 5e-324, 1.7976931348623157e308])
@@ -238,6 +278,23 @@ def test_a_secret_value_is_in_no_error() -> None:
     assert "$password" in str(seen)
 
 
+def test_a_secret_value_is_in_no_log_and_on_no_page(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    kinds = kwtypes(password=Annotated[str, Secret(key="p")])
+    good = DuckDBTask("good", "select length($password)", kinds, kwtypes(n=int), enable_deck=True)
+    bad = DuckDBTask("bad", "select cast($password as int)", kinds, kwtypes(n=int), enable_deck=True, retries=1)
+    ctx = FlyteContextManager.current_context()
+    with (
+        caplog.at_level(logging.DEBUG),
+        FlyteContextManager.with_context(ctx.with_(storage=ctx.storage.with_(raw_prefix=str(tmp_path)))),
+    ):
+        assert good(password="hunter2") == 7
+        with pytest.raises(QueryError) as caught:
+            bad(password="hunter2")
+    pages = [path.read_text() for path in tmp_path.rglob("deck.html")]
+    assert len(pages) > 1
+    assert "hunter2" not in "".join([caplog.text, str(caught.value), *caught.value.__notes__, *pages])
+
+
 def test_defaults_are_bound() -> None:
     run = DuckDBTask("default", "select $n", inputs=kwtypes(n=(int, 5)), outputs=kwtypes(n=int))
     assert run() == 5
@@ -295,11 +352,6 @@ def _form(kind: str, folder: Path) -> tuple[Any, Any]:
         "dataset": (StructuredDataset, StructuredDataset(dataframe=FLIGHTS)),
         "rows": (list[Flight], [Flight("AA", 1.0), Flight("UA", 2.0), Flight("AA", 6.0)]),
     }[kind]
-
-
-def test_only_the_columns_of_a_parquet_file_that_are_needed_are_read(tmp_path: Path) -> None:
-    pq.write_table(FLIGHTS, tmp_path / "one.parquet")
-    assert examples.from_file(flights=FlyteFile(str(tmp_path / "one.parquet"))) == 9.0
 
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:

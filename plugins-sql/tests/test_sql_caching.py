@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,20 +112,68 @@ def test_the_version_of_a_function_task_is_the_querys() -> None:
     assert len(same.metadata.cache_version) == 16
 
 
+def counted(task: DuckDBTask, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Grows with every run of the task's body."""
+    calls: list[object] = []
+    execute = task.execute
+
+    def counting(**values: Any) -> Any:
+        calls.append(values)
+        return execute(**values)
+
+    monkeypatch.setattr(task, "execute", counting)
+    return calls
+
+
 def test_a_second_call_comes_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEDGE_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("FLEDGE_CACHE", "1")
     for name, values in {"a": [1, 2], "same": [1, 2], "other": [1, 3]}.items():
         pq.write_table(pa.table({"a": values}), tmp_path / f"{name}.parquet")
     one = DuckDBTask("cached", "select sum(a)::bigint as s from t", kwtypes(t=FlyteFile), kwtypes(s=int), cache=True)
-    calls = []
-    execute = one.execute
-
-    def counted(**values: Any) -> Any:
-        calls.append(values)
-        return execute(**values)
-
-    monkeypatch.setattr(one, "execute", counted)
+    calls = counted(one, monkeypatch)
     with fresh_context(discover=True):  # which reads the environment
         sums = [one(t=FlyteFile(str(tmp_path / f"{name}.parquet"))) for name in ("a", "same", "other", "a")]
     assert (sums, len(calls)) == ([3, 3, 4, 3], 2)
+
+
+def test_equal_tables_hit_however_they_are_cut_into_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEDGE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("FLEDGE_CACHE", "1")
+    one = DuckDBTask("cached", "select sum(a)::bigint as s from t", kwtypes(t=pa.Table), kwtypes(s=int), cache=True)
+    calls = counted(one, monkeypatch)
+    whole = pa.table({"a": [1, 2, 3]})
+    parts = pa.concat_tables([whole.slice(0, 1), whole.slice(1)])
+    with fresh_context(discover=True):  # which reads the environment
+        assert [one(t=table) for table in (whole, parts, pa.table({"a": [1, 2, 4]}), whole)] == [6, 6, 7, 6]
+    assert len(calls) == 2
+
+
+EXPLAINED = """
+from fledge import FlyteFile, kwtypes
+from fledge_sql import DuckDBTask
+query = "select sum(a)::bigint from t where a > $n"
+total = DuckDBTask("total", query, kwtypes(t=FlyteFile, n=int), kwtypes(s=int), cache=True)
+"""
+
+
+def explained(folder: Path, source: str) -> tuple[int, str]:
+    (folder / "tasks_explained.py").write_text(source)
+    command = [sys.executable, "-m", "fledge.cli", "cache", "explain", "tasks_explained.py:total", "--t", "x.parquet"]
+    command += ["--n", "1"] if "$n" in source else []
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_cache_explain_says_what_makes_the_key_and_why_there_is_none(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1, 2]}), tmp_path / "x.parquet")
+    status, text = explained(tmp_path, EXPLAINED)
+    assert status == 0, text
+    lines = dict(line.split(maxsplit=1) for line in text.replace("input ", "input_").splitlines())
+    inputs = kwtypes(t=FlyteFile, n=int)
+    assert lines["version"] == version("select sum(a)::bigint from t where a > $n", inputs, kwtypes(s=int))
+    assert {"input_t", "input_n", "key", "hit"} <= lines.keys()
+    status, text = explained(tmp_path, EXPLAINED.replace("a > $n", "a > random() limit 3").replace(", n=int", ""))
+    assert status == 1
+    assert "random() gives another value in each run" in text
+    assert "LIMIT without ORDER BY takes any rows" in text

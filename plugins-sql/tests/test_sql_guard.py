@@ -9,6 +9,7 @@ from fledge import kwtypes
 from fledge_sql.checking import check_query
 from fledge_sql.engine import EngineError, open_cursor
 from fledge_sql.errors import ReadOnlyError, SQLDefinitionError
+from fledge_sql.guard import EFFECTS
 
 TABLE = kwtypes(t=pa.Table)
 
@@ -145,6 +146,30 @@ def test_the_database_refuses_by_its_settings_what_the_text_guards_would_have_le
     assert a_variable_of_the_caller.num_rows == 1
     with open_cursor() as cursor, pytest.raises(EngineError):
         cursor.run(statement)
+
+
+# What DuckDB calls volatile: another value each time, or an effect. The first are harmless to read.
+HARMLESS = {
+    *(
+        "current_connection_id",
+        "current_query",
+        "current_query_id",
+        "current_transaction_id",
+        "error",
+        "gen_random_uuid",
+    ),
+    *("random", "sleep_ms", "stats", "uuid", "uuidv4", "uuidv7", "vector_type"),
+}
+
+
+def test_every_function_with_an_effect_that_this_duckdb_has_is_refused() -> None:
+    with open_cursor() as cursor:
+        query = "select distinct function_name from duckdb_functions() where stability = 'VOLATILE' or has_side_effects"
+        volatile = {row[0] for row in cursor.run(query)}
+    assert volatile - HARMLESS <= EFFECTS
+    for name in volatile - HARMLESS:
+        with pytest.raises(ReadOnlyError, match=rf"function {name}\(\) changes or reads state"):
+            check_query(f"select {name}('a') from t", TABLE)
 
 
 def test_a_refusal_names_the_place_and_the_way_out() -> None:

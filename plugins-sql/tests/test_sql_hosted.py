@@ -63,6 +63,73 @@ def test_athena_gets_the_statement_in_its_custom() -> None:
     assert "{{ .inputs.m }}" in template.sql.statement
 
 
+# What flytekit 1.16.31 writes for the tasks of its plugins for Snowflake, BigQuery and Athena with this configuration:
+# type, config and custom of the template, and whether it has a statement. The statement is the query's.
+FLYTEKIT: dict[str, tuple[Any, dict[str, Any]]] = {
+    "snowflake": (
+        SNOWFLAKE,
+        {
+            "type": "snowflake",
+            "config": {"account": "org-acc", "database": "db", "schema": "public", "user": "u", "warehouse": "wh"},
+            "custom": {},
+            "sql": True,
+        },
+    ),
+    "bigquery": (
+        BigQuery("proj", "EU", {"useLegacySql": False, "maximumBytesBilled": "5"}),
+        {
+            "type": "bigquery_query_job_task",
+            "config": {},
+            "custom": {
+                "Domain": "development",
+                "Location": "EU",
+                "ProjectID": "proj",
+                "maximumBytesBilled": "5",
+                "useLegacySql": False,
+            },
+            "sql": True,
+        },
+    ),
+    "bigquery, the least": (
+        BigQuery("proj"),
+        {
+            "type": "bigquery_query_job_task",
+            "config": {},
+            "custom": {"Domain": "development", "Location": None, "ProjectID": "proj"},
+            "sql": True,
+        },
+    ),
+    "athena": (
+        Athena("db", "wg", "cat"),
+        {
+            "type": "presto",
+            "config": {},
+            "custom": {"statement": "...", "schema": "db", "routingGroup": "wg", "catalog": "cat"},
+            "sql": False,  # ours has it as well, for whoever reads the template
+        },
+    ),
+    "athena, the least": (
+        Athena(),
+        {"type": "presto", "config": {}, "custom": {"statement": "..."}, "sql": False},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FLYTEKIT)
+def test_the_connectors_find_what_flytekits_plugins_write(name: str) -> None:
+    engine, expected = FLYTEKIT[name]
+    template = task_template(hosted(engine), SETTINGS)
+    custom = idl.json_format.MessageToDict(template.custom)
+    if "statement" in custom:
+        assert custom["statement"] == template.sql.statement
+        custom["statement"] = "..."
+    assert (template.type, dict(template.config), custom) == (expected["type"], expected["config"], expected["custom"])
+    assert template.WhichOneof("target") == "sql"
+    assert [(name, one.type.WhichOneof("type")) for name, one in template.interface.outputs.variables.items()] == [
+        ("results", "structured_dataset_type")
+    ]
+
+
 def test_tables_are_no_inputs_of_a_hosted_task() -> None:
     template = task_template(hosted(SNOWFLAKE), SETTINGS)
     assert list(template.interface.inputs.variables) == ["m"]

@@ -375,7 +375,7 @@ def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
     import duckdb  # noqa: PLC0415 - heavy; loaded when a query is first checked or run
 
     config: dict[str, Any] = dict(_SAFE)  # Any: str, bool and int, as duckdb takes them
-    config["temp_directory"] = str(Path(tempfile.gettempdir(), f"fledge-sql-{os.getpid()}-{uuid.uuid4().hex}"))
+    config["temp_directory"] = str(Path(_temp_folder(), f"fledge-sql-{os.getpid()}-{uuid.uuid4().hex}"))
     if settings.memory_limit_bytes is not None:
         config["memory_limit"] = f"{settings.memory_limit_bytes}B"
     if settings.threads is not None:
@@ -384,6 +384,14 @@ def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
         config["max_temp_directory_size"] = f"{settings.temp_limit_bytes}B"
     with _translated():
         return duckdb.connect(":memory:", config=config)
+
+
+def _temp_folder() -> str:
+    """Where a query may spill. Where nothing can be written, only a query that has to spill will mind."""
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        return os.environ.get("TMPDIR", os.getcwd())
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, one: Attached) -> None:
