@@ -10,7 +10,7 @@ import pytest
 from core.tests.cli_support import Fledge, Ran, fledge_at, task_file
 
 TASKS = """
-    from fledge import RecoverableError, task, workflow
+    from fledge import IgnoreOutputs, RecoverableError, task, workflow
 
     @task
     def add(a: int, b: int = 1) -> int:
@@ -35,6 +35,10 @@ TASKS = """
     @task
     def gives_up(a: int) -> int:
         raise RecoverableError("the service did not answer")
+
+    @task
+    def ignores(a: int) -> int:
+        raise IgnoreOutputs("not the leader")
 
     @workflow
     def flow(a: int) -> int:
@@ -99,6 +103,11 @@ def test_a_program_reads_an_error_as_json(fledge: Fledge) -> None:
     del error["notes"]
     assert error == {"type": "KeyError", "message": "'lost'", "origin": "USER", "recoverable": False}
     assert "KeyError: 'lost'" in ran.err
+
+
+def test_ignored_outputs_are_no_error_for_a_program(fledge: Fledge) -> None:
+    ran = fledge("run", "--json", "{}:ignores", "--a", "1")
+    assert (ran.code, ran.out) == (0, "")
 
 
 def test_a_program_reads_the_error_of_a_process_as_json(fledge: Fledge) -> None:

@@ -182,6 +182,8 @@ def test_an_entry_of_a_json_file_is_converted_as_an_option_is() -> None:
     assert from_json("15m", timedelta, ctx, "x") == timedelta(minutes=15)
     assert from_json("b", Literal["a", "b"], ctx, "x") == "b"
     assert from_json(None, Optional[int], ctx, "x") is None
+    assert from_json("RED", Color, ctx, "x") is Color.RED
+    assert from_json("7", int, ctx, "x") == 7
     with pytest.raises(FledgeError, match=r"x\[0\]: .*did you mean 'price'"):
         from_json([{"name": "a", "pric": 2}], list[Item], ctx, "x")
 
@@ -206,6 +208,13 @@ class MoneyTransformer(TypeTransformer[Money]):
         self, literal: Any, python_type: Any, registry: Any, storage: Any, path: str
     ) -> Money:  # Any: as above
         return Money(registry.to_python(literal, int, storage))
+
+
+def test_a_string_of_a_json_file_stays_one_where_the_type_has_strings() -> None:
+    ctx = FlyteContextManager.current_context()
+    assert from_json("5", Union[int, str], ctx, "x") == "5"
+    assert from_json(5, Union[int, str], ctx, "x") == 5
+    assert from_json("null", Optional[str], ctx, "x") == "null"
 
 
 def test_a_type_without_a_text_comes_from_a_file_that_python_writes(fledge: Fledge, tmp_path: Path) -> None:

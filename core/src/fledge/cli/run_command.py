@@ -19,7 +19,7 @@ from fledge.cli.targets import TargetType, load_target
 from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContext, FlyteContextManager
 from fledge.decks import DECK_FILE
-from fledge.errors import FledgeError, origin_of
+from fledge.errors import FledgeError, ignores_outputs, origin_of
 from fledge.lazy import lazy
 from fledge.progress_display import Style, progress_shown
 from fledge.promise import Promise
@@ -136,7 +136,7 @@ def _run(target: Target, inputs: dict[str, Any], options: RunOptions) -> None:  
             else:
                 values = _here(target, given, options)
         except Exception as exc:
-            if options.as_json:
+            if options.as_json and not ignores_outputs(exc):
                 click.echo(_error_json(exc))
             raise
         finally:

@@ -63,14 +63,13 @@ def from_json(value: Any, python_type: Any, ctx: FlyteContext, name: str) -> obj
     Raises:
         ValueError, TypeConversionError: As `from_text`.
     """
-    if isinstance(value, str):
-        return from_text(value, python_type, ctx, name)
-    if ctx.registry.converter(python_type).plain is None:
-        return from_text(json.dumps(value), python_type, ctx, name)
-    try:
-        return ctx.registry.strict().plain_form(python_type).unpack(value, ctx.storage)
-    except Mismatch as exc:
-        raise exc.error(name) from exc
+    if ctx.registry.converter(python_type).plain is not None:
+        try:
+            return ctx.registry.strict().plain_form(python_type).unpack(value, ctx.storage)
+        except Mismatch as exc:
+            if not isinstance(value, str):
+                raise exc.error(name) from exc
+    return from_text(value if isinstance(value, str) else json.dumps(value), python_type, ctx, name)
 
 
 def _structured(text: str, python_type: Any, ctx: FlyteContext, name: str) -> object:  # Any: annotations
