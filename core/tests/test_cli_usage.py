@@ -17,8 +17,8 @@ TASKS = """
         return a + b
 
     @task
-    def switch(on: bool, loud: bool = True) -> str:
-        return f"{on} {loud}"
+    def switch(on: bool, is_loud: bool = True) -> str:
+        return f"{on} {is_loud}"
 
     @task
     def awkward(no_on: int, on: bool = True) -> str:
@@ -75,9 +75,10 @@ def test_what_cannot_be_meant_is_refused_before_anything_runs(fledge: Fledge, ca
     [
         (("--on",), "True True"),
         (("--no-on",), "False True"),
-        (("--on", "no", "--no-loud"), "False False"),
-        (("--on=yes", "--loud", "off"), "True False"),
-        (("--loud", "--on"), "True True"),
+        (("--on", "no", "--no-is-loud"), "False False"),
+        (("--on", "--no-is_loud"), "True False"),
+        (("--on=yes", "--is-loud", "off"), "True False"),
+        (("--is-loud", "--on"), "True True"),
     ],
 )
 def test_a_bool_is_a_switch_and_takes_a_word(fledge: Fledge, words: tuple[str, ...], shown: str) -> None:

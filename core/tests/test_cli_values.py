@@ -149,7 +149,7 @@ PROBLEMS = {
     "field": ('{"items": [{"name": 3}]}', Basket, "x.items[0].name: expected str, got int 3"),
     "missing field": ('[{"price": 1}]', list[Item], "x[0]: expected "),
     "missing field's name": ('[{"price": 1}]', list[Item], "(field 'name' is missing)"),
-    "unknown field": ('{"name": "a", "pric": 1}', Item, "it has no field 'pric'; did you mean 'price'?"),
+    "unknown field": ('{"name": "a", "pric": 1}', Item, "it has no field 'pric'; did you mean 'price'? Its"),
     "unknown field's siblings": ('{"name": "a", "pric": 1}', Item, "Its fields: name, price"),
     "unknown field of an item": ('{"items": [{"name": "a", "x": 1}]}', Basket, "x.items[0]: expected "),
     "unknown field of an Optional": ('{"name": "a", "pric": 1}', Optional[Item], "it has no field 'pric'"),

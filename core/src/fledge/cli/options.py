@@ -57,9 +57,9 @@ class TargetCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         known = {name for option in self.params for name in option.opts}
-        switches = {option.opts[0]: f"--no-{option.opts[0][2:]}" for option in self.params if option.metavar == _FLAG}
-        off = {no: f"{yes}=false" for yes, no in switches.items() if no not in known}
-        words = [off.get(word, word) for word in args]
+        switches = [name for option in self.params if option.metavar == _FLAG for name in option.opts]
+        off = {f"--no-{name[2:]}": f"{name}=false" for name in switches}
+        words = [off.get(word, word) if word not in known else word for word in args]
         try:
             return super().parse_args(ctx, list(words))
         except click.BadOptionUsage as exc:

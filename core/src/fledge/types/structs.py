@@ -109,8 +109,8 @@ def _known_only(python_type: Annotation, names: Iterable[str], unpack: Callable[
     def unpack_known(plain: object, storage: StorageRouter) -> object:
         if type(plain) is dict and (unknown := plain.keys() - known):
             word = min(unknown, key=repr)
-            listed = f". Its fields: {', '.join(known)}"
-            raise Mismatch(python_type, plain, f"it has no field {word!r}{nearest(str(word), known)}{listed}")
+            hint = nearest(str(word), known) or "."
+            raise Mismatch(python_type, plain, f"it has no field {word!r}{hint} Its fields: {', '.join(known)}")
         return unpack(plain, storage)
 
     return unpack_known
