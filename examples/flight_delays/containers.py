@@ -92,7 +92,8 @@ def _command(task: Any, place: str) -> list[str]:  # Any: a task with a containe
         "{{.checkpointOutputPrefix}}": f"{place}/checkpoint",
         "{{.prevCheckpointPrefix}}": "",
     }
-    command = [values.get(part, part) for part in task.get_command(SerializationSettings())]
+    wanted: list[str] = task.get_command(SerializationSettings())
+    command = [values.get(part, part) for part in wanted]
     return [sys.executable, "-m", "fledge.entrypoint", *command[command.index("fledge-execute") + 1 :]]
 
 
