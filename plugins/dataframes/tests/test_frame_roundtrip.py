@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
@@ -19,7 +20,7 @@ from fledge.interface import kwtypes
 from fledge.storage import LIVE_SCHEME, LiveStore, StorageRouter, materialize
 from fledge.types.base import TypeRegistry
 from fledge.types.builtin import builtin_registry
-from fledge_dataframes import to_arrow
+from fledge_dataframes import frames, to_arrow
 from fledge_dataframes.hooks import register_types
 
 HAS_POLARS = importlib.util.find_spec("polars") is not None
@@ -160,6 +161,22 @@ def test_a_reader_passes_through_batch_by_batch(table: pa.Table) -> None:
     for storage in (StorageRouter(), StorageRouter(live=LiveStore())):
         read = _trip(table.to_reader(max_chunksize=2), pa.RecordBatchReader, pa.RecordBatchReader, storage)
         assert isinstance(read, pa.RecordBatchReader)
+        assert read.read_all().equals(table)
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_inside_a_run_a_large_reader_goes_to_files_and_a_small_one_stays_in_memory(
+    is_large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "LIVE_READER_BYTES", 100 if is_large else 1 << 20)
+    storage = StorageRouter(str(tmp_path), live=LiveStore())
+    table = pa.table({"a": list(range(100))})
+    literal = REGISTRY.converter(pa.RecordBatchReader).to_literal(
+        table.to_reader(max_chunksize=10), storage, "outputs.o0"
+    )
+    assert any(tmp_path.rglob("*")) is is_large
+    for _ in range(2):  # it is no reader any more that could be used up
+        read = _read(literal, pa.RecordBatchReader, storage)
         assert read.read_all().equals(table)
 
 

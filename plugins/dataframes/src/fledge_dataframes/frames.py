@@ -6,6 +6,7 @@ asked for. Inside a local run a frame stays the object it is; it is written only
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["read_frame", "write_frame"]
 
+LIVE_READER_BYTES = 16 * 2**20  # what a reader may hold and still be kept in memory inside a local run
+
 
 class _LiveFrame:
     """A frame as it was when a task gave it away; the table made of it is kept for the next reader."""
@@ -62,6 +65,8 @@ class _LiveFrame:
 def write_frame(value: Frame, cls: type, declared: Declared, storage: StorageRouter, uri: str = "") -> str:
     """Keep a frame alive, or write it: to `uri` when one is given, else where there is no live store. Returns its URI.
 
+    A reader that holds more than LIVE_READER_BYTES is always written: who gives one does not want to hold it whole.
+
     Raises:
         Mismatch: It is no frame (`cls` was expected).
         ColumnMismatch: A declared column is missing or of another type, two have one name, one cannot be stored.
@@ -70,7 +75,9 @@ def write_frame(value: Frame, cls: type, declared: Declared, storage: StorageRou
     if not is_frame(value):
         raise Mismatch(cls, value, "frames of pyarrow, pandas, polars and what else has __arrow_c_stream__ fit")
     live = None if uri else storage.live
-    if live is None and _is_reader(value):
+    if live is not None and _is_reader(value):
+        value = _begun(value)
+    if _is_reader(value):
         return _store(_checked_stream(value, declared), storage, uri, declared)
     library = library_of(type(value))
     table = None
@@ -194,6 +201,18 @@ def _index_of(schema: pa.Schema, wanted: Library) -> list[str]:
 def _is_reader(value: Frame) -> bool:
     library = library_of(type(value))
     return library is not None and library.is_stream
+
+
+def _begun(reader: pa.RecordBatchReader) -> pa.Table | pa.RecordBatchReader:
+    """A table when it is small; else a reader of what was read by then and of the rest."""
+    batches, size_bytes = [], 0
+    for batch in reader:
+        batches.append(batch)
+        size_bytes += batch.nbytes
+        if size_bytes > LIVE_READER_BYTES:
+            first = (batches.pop(0) for _ in range(len(batches)))  # let go as they pass
+            return pa.RecordBatchReader.from_batches(reader.schema, itertools.chain(first, reader))
+    return pa.Table.from_batches(batches, reader.schema)
 
 
 def _checked_stream(reader: pa.RecordBatchReader, declared: Declared) -> pa.RecordBatchReader:

@@ -10,6 +10,7 @@ import base64
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -45,6 +46,9 @@ class ParquetFolder:
         self.uri = uri
         with self._named():
             self._dataset: ds.FileSystemDataset = ds.dataset(path, filesystem=files, format="parquet")
+        # From this machine's disk little has to be read ahead, and pyarrow's buffers would grow to the whole file.
+        near = {"batch_readahead": 2, "fragment_scan_options": ds.ParquetFragmentScanOptions(pre_buffer=False)}
+        self._ahead: Mapping[str, Any] = near if files is None else {}  # Any: keywords of to_batches
         if not self._dataset.files:
             raise StorageError(uri, "holds no parquet file")
         with self._named():
@@ -69,7 +73,7 @@ class ParquetFolder:
                 if is_pruned(wanted, self.schema):
                     yield from self._pruned_batches(wanted)
                     return
-                for batch in self._dataset.to_batches(columns=self._projection(wanted)):
+                for batch in self._dataset.to_batches(columns=self._projection(wanted), **self._ahead):
                     yield from _cast(pa.Table.from_batches([batch]), wanted).to_batches()
 
         return pa.RecordBatchReader.from_batches(wanted, batches())
