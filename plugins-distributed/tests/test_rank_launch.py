@@ -11,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -294,13 +294,16 @@ def body(payload):
     threading.Event().wait()
 
 if __name__ == "__main__":
+    if sys.argv[1] != "deaf":  # these tests may run in the background of a shell, where SIGINT is ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     launch(sys.argv[1].encode(), body, Ranks(nproc=2, grace_s=0.2))
 """
 
 
 @pytest.fixture
-def caller(tmp_path: Path) -> Callable[..., tuple[subprocess.Popen[bytes], int, list[int]]]:
+def caller(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[bytes], int, list[int]]]]:
     """Starts a script that runs two ranks; gives it, a descriptor that ends with the last rank, and the process ids."""
+    started: list[subprocess.Popen[bytes]] = []
     script, fifo = tmp_path / "script.py", tmp_path / "fifo"
     script.write_text(textwrap.dedent(SCRIPT))
     os.mkfifo(fifo)
@@ -308,13 +311,16 @@ def caller(tmp_path: Path) -> Callable[..., tuple[subprocess.Popen[bytes], int, 
     def start(body: str, prefix: tuple[str, ...] = ()) -> tuple[subprocess.Popen[bytes], int, list[int]]:
         command = [*prefix, sys.executable, str(script), body]
         process = subprocess.Popen(command, env={**os.environ, "TEST_FIFO": str(fifo)}, stderr=subprocess.PIPE)
+        started.append(process)
         reader = os.open(fifo, os.O_RDONLY)
         words: list[str] = []
         while len(words) < (8 if body == "children" else 4):
             words += read(reader).decode().split()
         return process, reader, [int(word) for word in words]
 
-    return start
+    yield start
+    for process in started:
+        process.kill()
 
 
 def read(fd: int) -> bytes:
@@ -344,7 +350,7 @@ def test_nothing_outlives_a_caller_that_is_ended(
 def test_nothing_outlives_a_caller_that_ignored_sigint_from_the_start(
     caller: Callable[..., tuple[subprocess.Popen[bytes], int, list[int]]],
 ) -> None:
-    process, reader, _ = caller("asleep", ("sh", "-c", 'trap "" INT; exec "$@"', "sh"))
+    process, reader, _ = caller("deaf", ("sh", "-c", 'trap "" INT; exec "$@"', "sh"))
     process.kill()
     assert read(reader) == b""
     process.communicate(timeout=WITHIN_S)
