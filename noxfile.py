@@ -133,6 +133,19 @@ def build(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def sql_drivers(session: nox.Session) -> None:
+    """Run the tests of fledge-sql with DuckDB 1.5 and 2.0, each with sqlglot as Python and compiled."""
+    packages = ("core", "plugins/dataframes", "plugins-sql")
+    with all_of(session, "sql_drivers") as check:
+        for duckdb in ("1.5", "2.0"):
+            for sqlglot, kind in {"sqlglot": "pure", "sqlglot[c]": "compiled"}.items():
+                name, first = f"sql-{duckdb}-{kind}", [f"duckdb=={duckdb}.*", sqlglot]
+                python = environment(session, name, sys.executable, packages=packages, first=first)
+                where = session.posargs or ["plugins-sql/tests"]
+                check(partial(run_in, session, python, "-m", "pytest", *where), name)
+
+
+@nox.session(python=False)
 def minimums(session: nox.Session) -> None:
     """Run each package's tests with the lowest versions that it allows of what it depends on; then `resolution`.
 
