@@ -148,34 +148,33 @@ def test_sixty_four_ranks_start_and_end() -> None:
 
 
 def listens_until_all_do(payload: bytes) -> bytes:
-    """Every run's rank listens on its port and keeps it until the last one has told the pipe."""
-    number, fifo = payload.decode().split()
-    server = socket.create_server((os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])))
-    with server, open(f"{fifo}-in", "wb", buffering=0) as told:
-        told.write(b"!")
-        with open(f"{fifo}-out", "rb") as go_on:
-            go_on.read()
-    return f"{number} {os.environ['MASTER_PORT']}".encode()
+    """Every run's rank listens on its port until the test, told of all of them, lets go."""
+    number, path = payload.decode().split()
+    port = int(os.environ["MASTER_PORT"])
+    with socket.create_server((os.environ["MASTER_ADDR"], port)), socket.socket(socket.AF_UNIX) as told:
+        told.connect(path)
+        told.recv(1)
+    return f"{number} {port}".encode()
 
 
 @pytest.mark.slow
 def test_fifty_launches_at_once_do_not_meet(tmp_path: Path) -> None:
     results: dict[int, bytes] = {}
-    fifo = tmp_path / "fifo"
-    for end in ("in", "out"):
-        os.mkfifo(f"{fifo}-{end}")
+    path = str(tmp_path / "s")
 
     def one(number: int) -> None:
-        results[number] = launch(f"{number} {fifo}".encode(), listens_until_all_do, Ranks(nproc=1, preload=PRELOAD))
+        results[number] = launch(f"{number} {path}".encode(), listens_until_all_do, Ranks(nproc=1, preload=PRELOAD))
 
     threads = [threading.Thread(target=one, args=(number,)) for number in range(50)]
-    for thread in threads:
-        thread.start()
-    with open(f"{fifo}-in", "rb", buffering=0) as told:
-        for _ in threads:
-            assert told.read(1)
-    with open(f"{fifo}-out", "wb"):
-        pass
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen(len(threads))
+        server.settimeout(WITHIN_S)
+        for thread in threads:
+            thread.start()
+        told = [server.accept()[0] for _ in threads]
+    for one_told in told:
+        one_told.close()
     for thread in threads:
         thread.join()
     assert {number: value.split()[0] for number, value in results.items()} == {n: b"%d" % n for n in range(50)}
