@@ -140,55 +140,38 @@ def progress_of(
     Yields:
         The tables to scan instead.
     """
-    count = _RowCount()
-    counted = {name: (count.of(frame, scans), scans) for name, (frame, scans) in tables.items()}
-    is_single = sum(scans for _, scans in tables.values()) == 1
-    is_counted = is_single and reads_in_step() and all(isinstance(frame, _Counted) for frame, _ in counted.values())
+    counted = None
+    if reads_in_step() and sum(scans for _, scans in tables.values()) == 1:
+        ((table, frame),) = ((one, frame) for one, (frame, scans) in tables.items() if scans)
+        if (type(frame).__module__, type(frame).__qualname__) == ("pyarrow.lib", "Table"):
+            counted = _Counted(frame)
+            tables = {**tables, table: (counted, 1)}
     ended = threading.Event()
 
     def ask(tracker: Tracker) -> None:
         while not ended.wait(ASK_EVERY_S):
-            tracker.reach(count.percent if is_counted else cursor.progress())
+            tracker.reach(cursor.progress() if counted is None else counted.percent)
 
     with tracked(name, 100, "%") as tracker:
         thread = threading.Thread(target=ask, args=(tracker,), name="fledge-sql-progress", daemon=True)
         thread.start()
         try:
-            yield counted if is_counted else tables
+            yield tables
         finally:
             ended.set()
             thread.join()
 
 
-class _RowCount:
-    """How many rows of the counted tables there are to read, and were read."""
-
-    def __init__(self) -> None:
-        self._total = self._read = 0
-        self._lock = threading.Lock()  # two tables may be read at once
-
-    def of(self, frame: Any, scans: int) -> Any:  # Any: what DuckDB scans
-        """The table with its rows counted; what has no number of rows as it is."""
-        if (type(frame).__module__, type(frame).__qualname__) != ("pyarrow.lib", "Table"):
-            return frame
-        self._total += frame.num_rows * scans
-        return _Counted(frame, self)
-
-    def add(self, rows: int) -> None:
-        with self._lock:
-            self._read += rows
-
-    @property
-    def percent(self) -> float:
-        return 100 * min(self._read / self._total, 1.0) if self._total else 0.0
-
-
 class _Counted:
     """A table that counts the rows which are read of it. Each scan opens it anew, as the table itself."""
 
-    def __init__(self, table: pa.Table, count: _RowCount) -> None:
+    def __init__(self, table: pa.Table) -> None:
         self.schema = table.schema
-        self._table, self._count = table, count
+        self._table, self._rows, self._read = table, int(table.num_rows), 0
+
+    @property
+    def percent(self) -> float:
+        return 100 * self._read / max(self._rows, 1)
 
     def __arrow_c_schema__(self) -> object:
         return self.schema.__arrow_c_schema__()
@@ -199,6 +182,6 @@ class _Counted:
         def batches() -> Iterator[pa.RecordBatch]:
             for batch in self._table.to_batches(max_chunksize=BATCH_ROWS):
                 yield batch
-                self._count.add(batch.num_rows)
+                self._read += batch.num_rows
 
         return pa.RecordBatchReader.from_batches(self.schema, batches()).__arrow_c_stream__(requested_schema)
