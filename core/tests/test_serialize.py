@@ -210,9 +210,7 @@ def test_custom_that_contains_itself_or_nests_too_deep_is_refused() -> None:
     for _ in range(30):
         deep = {"k": deep}
     for value in (mapping, listed, deep):
-        with pytest.raises(
-            SerializationError, match=r"not JSON \(custom\.v.* by the task\): more than 30 levels"
-        ):
+        with pytest.raises(SerializationError, match=r"not JSON \(custom\.v.* by the task\): more than 30 levels"):
             task_template(Custom(get_custom={"v": value}), SETTINGS)
     template = task_template(Custom(get_custom=deep), SETTINGS)
     assert idl.tasks.TaskTemplate.FromString(template.SerializeToString()) == template
@@ -396,9 +394,7 @@ def test_an_answer_of_the_wrong_kind_names_task_field_and_plugin(manager: Plugin
 
 
 def test_a_tasks_own_answer_of_the_wrong_kind_is_named_too() -> None:
-    with pytest.raises(
-        SerializationError, match=r"test\.custom: container: the task gave a dict, not a Container"
-    ):
+    with pytest.raises(SerializationError, match=r"test\.custom: container: the task gave a dict, not a Container"):
         task_template(Custom(get_container={"image": "i"}), SETTINGS)
     with pytest.raises(SerializationError, match=r"task test\.custom: config: the task gave a list, not a mapping"):
         task_template(Custom(get_config=["k"]), SETTINGS)
