@@ -6,8 +6,10 @@ thread DuckDB runs signal handlers itself and replaces what they raise.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 __all__ = ["Interruptible", "StoppedEarly"]
@@ -81,9 +83,9 @@ def _beside_main(work: Work, interrupt: Callable[[], None]) -> Any:  # Any: what
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
-    errand = _Errand(work)
+    errand, helper = _Errand(work), _idle.pop() if _idle else _Helper()
     try:
-        errand.start()
+        helper.take(errand)
         while not errand.done.wait(_LISTEN_EVERY_S):  # a signal that hits another thread does not end the wait
             pass
     except BaseException:  # a signal's handler raised, perhaps before the errand ran
@@ -91,7 +93,29 @@ def _beside_main(work: Work, interrupt: Callable[[], None]) -> Any:  # Any: what
             while not errand.done.wait(_INTERRUPT_EVERY_S):  # as in _insist
                 interrupt()
         raise
+    finally:
+        _idle.append(helper)
     return errand.result()
+
+
+class _Helper:
+    """A thread that runs errands one after the other, as long as the process lives: one for each errand costs more."""
+
+    def __init__(self) -> None:
+        self._errands: SimpleQueue[_Errand] = SimpleQueue()
+        threading.Thread(target=self._serve, name="fledge-sql-query", daemon=True).start()
+
+    def take(self, errand: _Errand) -> None:
+        self._errands.put(errand)
+
+    def _serve(self) -> None:
+        while True:
+            self._errands.get().run()
+
+
+_idle: list[_Helper] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle.clear)  # the parent's threads do not exist there
 
 
 class _Errand:
@@ -104,9 +128,6 @@ class _Errand:
         self._error: BaseException | None = None
         self.done = threading.Event()
 
-    def start(self) -> None:
-        threading.Thread(target=self._run, name="fledge-sql-query", daemon=True).start()
-
     def withdraw(self) -> bool:
         """True when the work has not begun; then it never will."""
         return self._turn.acquire(blocking=False)
@@ -116,7 +137,7 @@ class _Errand:
             raise self._error
         return self._value
 
-    def _run(self) -> None:
+    def run(self) -> None:
         if not self._turn.acquire(blocking=False):
             return
         try:
