@@ -26,7 +26,7 @@ def started_pod(node: int, endpoint: str, strategy: str, folder: Path, name: str
         "PET_NODE_RANK": str(node),
         "PET_RDZV_ENDPOINT": endpoint,
         "FLYTE_INTERNAL_WORKER_NAME": f"job-worker-{node}",
-        "PYTHONPATH": os.pathsep.join([str(PROGRAMS), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join([str(PROGRAMS), str(PROGRAMS / "no_torch"), os.environ.get("PYTHONPATH", "")]),
         strategy: "Earliest",
     }
     command = [

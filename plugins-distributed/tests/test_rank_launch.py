@@ -147,23 +147,14 @@ def test_sixty_four_ranks_start_and_end() -> None:
     assert len(set(values.values())) == 64
 
 
-def listens_until_all_do(payload: bytes) -> bytes:
-    """Every run's rank listens on its port until the test, told of all of them, lets go."""
-    number, path = payload.decode().split()
-    port = int(os.environ["MASTER_PORT"])
-    with socket.create_server((os.environ["MASTER_ADDR"], port)), socket.socket(socket.AF_UNIX) as told:
-        told.connect(path)
-        told.recv(1)
-    return f"{number} {port}".encode()
-
-
 @pytest.mark.slow
-def test_fifty_launches_at_once_do_not_meet(tmp_path: Path) -> None:
+def test_fifty_launches_at_once_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "programs"))
     results: dict[int, bytes] = {}
     path = str(tmp_path / "s")
 
     def one(number: int) -> None:
-        results[number] = launch(f"{number} {path}".encode(), listens_until_all_do, Ranks(nproc=1, preload=PRELOAD))
+        results[number] = launch(f"{number} {path}".encode(), "held_ports:listens_until_all_do", Ranks(nproc=1))
 
     threads = [threading.Thread(target=one, args=(number,)) for number in range(50)]
     with socket.socket(socket.AF_UNIX) as server:

@@ -43,9 +43,8 @@ def program(kind: str, result: Path) -> list[str]:
 
 
 @needs_torch
-@pytest.mark.parametrize("kind", ["on_ranks", "elastic_nodes", "pytorch"])
-def test_called_here(kind: str, tmp_path: Path) -> None:
-    run_all([[sys.executable, *program(kind, tmp_path / "result")]], [{}])
+def test_called_here(tmp_path: Path) -> None:
+    run_all([[sys.executable, *program("elastic_nodes", tmp_path / "result")]], [{}])
     assert (tmp_path / "result").read_text() == EXPECTED
 
 
@@ -58,7 +57,7 @@ def test_called_here_with_mpi(tmp_path: Path) -> None:
 @needs_torch
 @pytest.mark.slow
 def test_under_torchrun(tmp_path: Path) -> None:
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=4"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command = [*torchrun, *program("elastic", tmp_path / "result")]
     for last in (False, False, False, True):  # plain processes of torch 2.13 abort in some of their exits
         try:
@@ -67,7 +66,7 @@ def test_under_torchrun(tmp_path: Path) -> None:
         except AssertionError as exc:
             if last or "terminate called without an active exception" not in str(exc):
                 raise
-    assert (tmp_path / "result").read_text() == EXPECTED
+    assert (tmp_path / "result").read_text() == "sum 3.0 in rank 0 of 2"
 
 
 @needs_mpi
@@ -104,13 +103,9 @@ def test_in_the_pods_of_a_pytorch_job(tmp_path: Path) -> None:
     assert not results[1].exists()
 
 
-WITHOUT_TORCH = "import sys; sys.modules['torch'] = None  # an import of it fails, in this process and in every rank\n"
-
-
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install jax")
-def test_jax_and_plain_python_need_no_torch(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(WITHOUT_TORCH)
-    path = os.pathsep.join([str(tmp_path), str(PROGRAMS), os.environ.get("PYTHONPATH", "")])
+def test_jax_and_plain_python_need_no_torch() -> None:
+    path = os.pathsep.join([str(PROGRAMS / "no_torch"), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, str(PROGRAMS / "without_torch.py")],
         env={**os.environ, "PYTHONPATH": path, "JAX_CPU_COLLECTIVES_IMPLEMENTATION": "gloo"},

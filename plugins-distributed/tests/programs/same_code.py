@@ -14,7 +14,7 @@ from fledge import idl, task
 from fledge.base_task import PythonTask
 from fledge.context import ExecutionState, FlyteContextManager
 from fledge.errors import IgnoreOutputs
-from fledge_distributed import Elastic, MPIJob, PyTorch, Ranks, Worker, current_rank
+from fledge_distributed import Elastic, MPIJob, PyTorch, Worker, current_rank
 
 
 def summed() -> str:
@@ -37,7 +37,6 @@ def summed() -> str:
     return f"sum {total} in rank {rank.rank} of {rank.world_size}"
 
 
-on_ranks = task(task_config=Ranks(nproc=4, preload=("torch",)))(summed)
 elastic = task(task_config=Elastic(nnodes=1, nproc_per_node=4))(summed)
 elastic_nodes = task(task_config=Elastic(nnodes=2, nproc_per_node=2))(summed)
 pytorch = task(task_config=PyTorch(worker=Worker(replicas=3)))(summed)
