@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import subprocess
 import sys
@@ -9,8 +10,14 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
+
+from fledge import SerializationSettings, idl
+from fledge.context import FlyteContextManager
 from fledge.testing import PluginContract, TaskContract
-from fledge_distributed import hooks
+from fledge_distributed import Ranks, hooks
+from fledge_distributed.launcher import launch
+from fledge_distributed.rank_run import address_of, run_of
 from fledge_distributed.reports import RankReport, as_html
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -43,6 +50,20 @@ def test_the_hook_module_brings_none_of_what_running_needs() -> None:
     assert not {f"fledge_distributed.{name}" for name in HEAVY} & loaded
     assert not {"pickle", "subprocess", "selectors", "socket", "tempfile", "logging", "json"} & loaded
     assert not {name for name in loaded if name.startswith(("google", "flyteidl", "torch", "numpy"))}
+
+
+def test_a_rank_imports_nothing_of_fledge_that_it_could_have_from_the_zygote(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each import would cost every rank, before its body or between its return and the caller's value."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "programs"))
+    inputs = idl.literals.LiteralMap()
+    inputs.literals["n"].scalar.primitive.integer = 1
+    ctx = FlyteContextManager.current_context()
+    address = address_of(rank_contract_tasks.from_the_leader, SerializationSettings())
+    payload = pickle.dumps(run_of(address, ctx, inputs.SerializeToString()))
+    told = launch(payload, "rank_imports:imported_by_run", Ranks(nproc=1, preload=("fledge_distributed.preloaded",)))
+    imported = told.decode().split()
+    assert "rank_contract_tasks" in imported, "the user's module is a rank's own"
+    assert not [name for name in imported if name.partition(".")[0] in ("fledge", "fledge_distributed")]
 
 
 def test_a_report_of_ranks_is_a_table_in_which_what_ranks_said_is_only_text() -> None:

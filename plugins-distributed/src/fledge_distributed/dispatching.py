@@ -27,7 +27,7 @@ from fledge_distributed.launcher import Launched, leader_ignored, run_ranks
 from fledge_distributed.launchers import launcher_of
 from fledge_distributed.plans import Host, no_environment
 from fledge_distributed.rank_run import DECKS, NotLeader, address_of, decks_from, run_of
-from fledge_distributed.ranks import Rank, current_rank, enter_rank, inside_rank
+from fledge_distributed.ranks import Rank, enter_rank, inside_rank
 from fledge_distributed.reports import as_html
 from fledge_distributed.stopping import Stop
 from fledge_distributed.supervision import warm_up
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fledge.context import FlyteContext
     from fledge.idl import literals
 
-__all__ = ["dispatch", "raise_unless_leader"]
+__all__ = ["dispatch"]
 
 _RUN = "fledge_distributed.rank_run:run"
 _PRELOAD = ("fledge_distributed.preloaded",)
@@ -75,13 +75,6 @@ def dispatch(task: Task, config: Config, ctx: FlyteContext, inputs: literals.Lit
     if task.python_interface.outputs:
         raise leader_ignored(launched.ignored, ranks.nproc * ranks.nnodes)
     return idl.literals.LiteralMap()
-
-
-def raise_unless_leader() -> None:
-    """NotLeader in the ranks whose outputs nobody converts."""
-    rank = current_rank()
-    if not rank.is_leader:
-        raise NotLeader(f"rank {rank.rank} is not the leader")
 
 
 def _ranks(config: Config) -> Ranks:

@@ -22,7 +22,17 @@ from fledge_distributed.worker import send_extra
 if TYPE_CHECKING:
     from fledge.settings import SerializationSettings
 
-__all__ = ["DECKS", "NotLeader", "RankRun", "TaskAddress", "address_of", "decks_from", "run", "run_of"]
+__all__ = [
+    "DECKS",
+    "NotLeader",
+    "RankRun",
+    "TaskAddress",
+    "address_of",
+    "decks_from",
+    "raise_unless_leader",
+    "run",
+    "run_of",
+]
 
 DECKS = "decks"  # the name under which a rank's pages travel
 
@@ -106,6 +116,13 @@ def run(payload: bytes, send: Callable[[str, bytes], None] = send_extra) -> byte
     finally:
         _send_decks(ctx, send)
         scratch.remove()
+
+
+def raise_unless_leader() -> None:
+    """NotLeader in the ranks whose outputs nobody converts."""
+    rank = current_rank()
+    if not rank.is_leader:
+        raise NotLeader(f"rank {rank.rank} is not the leader")
 
 
 def _find(address: TaskAddress) -> PythonFunctionTask[Any]:  # Any: of any config

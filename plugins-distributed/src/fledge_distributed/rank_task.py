@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from fledge.context import ExecutionParameters, FlyteContext
     from fledge.idl import literals
     from fledge.settings import SerializationSettings
-    from fledge_distributed import dispatching, messages
+    from fledge_distributed import dispatching, messages, rank_run
 else:  # defining a task needs neither protobuf nor the launcher
     dispatching = lazy("fledge_distributed.dispatching")
     messages = lazy("fledge_distributed.messages")
+    rank_run = lazy("fledge_distributed.rank_run")  # a rank has it, and should load nothing of the launcher
 
 __all__ = ["MultiRankTask"]
 
@@ -76,5 +77,5 @@ class MultiRankTask(PythonFunctionTask[C]):
     def post_execute(self, user_params: ExecutionParameters | None, rval: Any) -> Any:  # Any: the user's value
         """In a rank: only the leader goes on to convert its outputs."""
         rval = super().post_execute(user_params, rval)
-        dispatching.raise_unless_leader()
+        rank_run.raise_unless_leader()
         return rval
