@@ -317,14 +317,12 @@ def test_a_cancelled_run_of_mpirun_ends_with_its_ranks(fifo: str) -> None:
 @needs_torch
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch warns about its own defaults
-@in_both
-def test_a_cancelled_run_of_torchs_agent_ends_with_its_ranks(
-    where: Where, fifo: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cancelled_run_of_torchs_agent_ends_with_its_ranks(fifo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In another thread; in the main thread it is the signal's handler that ends it, as above."""
     with held_port() as holder:
         monkeypatch.setenv("PET_RDZV_ENDPOINT", f"127.0.0.1:{holder.getsockname()[1]}")
     monkeypatch.setenv("PET_NNODES", "1:2")
     canceller = Canceller(fifo, ranks=1)
     with pytest.raises(RankCancelled):
-        where(lambda: canceller.run(lambda: waits_under_torchs_agent(fifo=fifo)))
+        in_another_thread(lambda: canceller.run(lambda: waits_under_torchs_agent(fifo=fifo)))
     assert canceller.are_gone

@@ -263,7 +263,7 @@ def echo_after_death(_: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV, signal.SIGTERM])
-@pytest.mark.parametrize("repeat", range(3))
+@pytest.mark.parametrize("repeat", range(2))
 def test_the_dead_rank_is_blamed_and_its_peers_are_one_line(
     number: int, repeat: int, tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -177,6 +177,6 @@ def test_an_exception_of_an_mpi_rank_is_raised_here() -> None:
 @needs_mpi
 def test_an_mpi_rank_that_hangs_shows_its_stack() -> None:
     with pytest.raises(RankTimeout) as caught:
-        run_ranks(b"hang", mpi_ranks, Ranks(nproc=2, timeout_s=6.0, grace_s=1.0), attempt_type=MpiAttempt)
+        run_ranks(b"hang", mpi_ranks, Ranks(nproc=2, timeout_s=4.0, grace_s=1.0), attempt_type=MpiAttempt)
     assert "in wait" in caught.value.stacks[1]
     assert "mpi_ranks" in caught.value.stacks[0]

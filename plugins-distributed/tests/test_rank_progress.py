@@ -148,7 +148,7 @@ def test_ranks_of_ranks_are_heard() -> None:
 def stays_alive_by_counting(_: bytes) -> bytes:
     """Writes no line for longer than the limit, but counts."""
     with tracked("steps") as tracker:
-        for _step in range(8):
+        for _step in range(6):
             threading.Event().wait(0.3)
             tracker.advance()
     return b"done"

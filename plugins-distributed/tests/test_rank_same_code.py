@@ -48,12 +48,6 @@ def test_called_here(tmp_path: Path) -> None:
     assert (tmp_path / "result").read_text() == EXPECTED
 
 
-@needs_mpi
-def test_called_here_with_mpi(tmp_path: Path) -> None:
-    run_all([[sys.executable, *program("mpi", tmp_path / "result")]], [{}])
-    assert (tmp_path / "result").read_text() == EXPECTED
-
-
 @needs_torch
 @pytest.mark.slow
 def test_under_torchrun(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ START, CPU, WARM, LATENCY, LARGE = (
     "start to barrier",
     "CPU of a run",
     "warm call to barrier",
-    "return to value",
+    "last return to value",
     "100 MB",
 )
 MEMORY, TREE, LINES = "USS", "PSS of all", "10 MB of lines"
@@ -149,7 +149,7 @@ def program(module: str, python: str = sys.executable) -> Work:
             CPU: cpu_s,
             WARM: met["warm"] - calls["warm"]["begun"],
             **memory(marks["warm"]),
-            LATENCY: calls["warm"]["ended"] - marks["warm"][0]["returned"],
+            LATENCY: calls["warm"]["ended"] - max(mark["returned"] for mark in marks["warm"]),
             LARGE: calls["large"]["ended"] - marks["large"][0]["returned"],
             LINES: max(mark["wrote_s"] for mark in marks["lines"]),
         }
