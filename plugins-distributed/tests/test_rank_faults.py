@@ -137,10 +137,10 @@ def interrupts(_: bytes) -> bytes:
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
     """No descriptor and no process but warm zygotes, which have no children."""
-    before = set(os.listdir("/proc/self/fd"))
+    before, ranks = set(os.listdir("/proc/self/fd")), _grandchildren()
     yield
-    children = _children(os.getpid())
-    assert all(not _children(child) for child in children), "a zygote has kept a rank"
+    kept = {pid: command for pid, command in _grandchildren().items() if pid not in ranks}
+    assert not kept, f"a zygote has kept a rank: {kept}"
     opened = {os.readlink(f"/proc/self/fd/{fd}") for fd in set(os.listdir("/proc/self/fd")) - before if _is_open(fd)}
     assert len([link for link in opened if not link.startswith("socket:")]) == 0, opened
 
@@ -149,9 +149,23 @@ def _is_open(fd: str) -> bool:
     return os.path.lexists(f"/proc/self/fd/{fd}")
 
 
+def _grandchildren() -> dict[int, str]:
+    """Process number and command of every child of a child: ranks, and what other tests' fixtures run."""
+    found = [grandchild for child in _children(os.getpid()) for grandchild in _children(child)]
+    return {pid: _read(pid, "cmdline").replace("\0", " ") for pid in found}
+
+
 def _children(pid: int) -> list[int]:
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return [int(word) for word in file.read().split()]
+    return [int(word) for word in _read(pid, f"task/{pid}/children").split()]
+
+
+def _read(pid: int, name: str) -> str:
+    """What /proc says of a process; nothing of one that has ended meanwhile."""
+    try:
+        with open(f"/proc/{pid}/{name}") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 DEATHS = [

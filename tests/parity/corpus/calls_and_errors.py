@@ -159,6 +159,21 @@ def many(*args: int) -> int:
     return 1
 
 
+def defaults_to_text(a: int = "three") -> int:  # type: ignore[assignment] # the mistake
+    return a
+
+
+def counts(a: int) -> int:
+    return a
+
+
+older_counts = counts
+
+
+def counts(a: int) -> int:  # type: ignore[no-redef] # the mistake
+    return a + 1
+
+
 def only_raises() -> int:
     raise ValueError
 
@@ -440,6 +455,15 @@ def observe_metadata_of_a_task(sdk: Sdk) -> object:
 
 def observe_unannotated_parameter(sdk: Sdk) -> object:
     return task(loose).task_type  # type: ignore[attr-defined,unused-ignore] # a task
+
+
+def observe_default_of_another_type(sdk: Sdk) -> object:
+    return task(defaults_to_text).task_type  # type: ignore[attr-defined,unused-ignore] # a task
+
+
+def observe_two_tasks_of_one_name(sdk: Sdk) -> object:
+    made = [task(older_counts), task(counts)]
+    return made[0].name == made[1].name  # type: ignore[attr-defined,unused-ignore] # tasks
 
 
 def observe_variable_parameters(sdk: Sdk) -> object:

@@ -17,6 +17,7 @@ from fledge import (
     IgnoreOutputs,
     Interface,
     PythonTask,
+    Resources,
     TaskMetadata,
     kwtypes,
     task,
@@ -30,6 +31,10 @@ class Plain(PythonTask[None]):
 
     def execute(self, **kwargs: Any) -> int:  # Any: as declared
         return int(kwargs["a"])
+
+
+def counts(a: int) -> int:
+    return a
 
 
 def warned(make: Callable[[], object]) -> list[str]:
@@ -164,6 +169,11 @@ def observe_deck_field_unknown_when_off(sdk: Sdk) -> object:
 
 def observe_deck_field_values(sdk: Sdk) -> object:
     return sorted(str(one.value) for one in DeckField)
+
+
+def observe_limits_below_requests(sdk: Sdk) -> object:
+    made = task(requests=Resources(cpu="2"), limits=Resources(cpu="1"))(counts)
+    return made.task_type  # type: ignore[attr-defined,unused-ignore] # a task
 
 
 def observe_interface_pairs(sdk: Sdk) -> object:
