@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -191,27 +192,69 @@ def test_leaks_are_named() -> None:
 
 
 SEMAPHORE = """
-import _multiprocessing, sys
-kept = _multiprocessing.SemLock(0, 1, 1, sys.argv[1], False)
-print("!", flush=True)
-sys.stdin.read()
-_multiprocessing.sem_unlink(sys.argv[1])
+import _multiprocessing
+kept = _multiprocessing.SemLock(0, 1, 1, "/" + name, False)
+remove = lambda: _multiprocessing.sem_unlink("/" + name)
 """
+OPENED = """
+kept = open("/dev/shm/" + name, "w")
+remove = lambda: os.unlink(kept.name)
+"""
+NAMED = """
+name += f"-{os.getpid()}-0"
+open("/dev/shm/" + name, "w").close()
+remove = lambda: os.unlink("/dev/shm/" + name)
+"""
+OTHER_USERS = """
+open("/dev/shm/" + name, "w").close()
+os.chown("/dev/shm/" + name, 65534, 65534)
+remove = lambda: os.unlink("/dev/shm/" + name)
+"""
+PROGRAM = "import os, sys; name = sys.argv[1]\n{}\nprint(name, flush=True); sys.stdin.read(); remove()"
 
 
-def test_a_semaphore_of_another_program_is_no_leak() -> None:
-    """In the map of its process it has another name than in /dev/shm."""
-    name = f"/fledge-test-{os.getpid()}"
-    command = ["sh", "-c", 'exec 3<&0; "$@" <&3 &', "sh", sys.executable, "-c", SEMAPHORE, name]
+@pytest.mark.parametrize(
+    "makes",
+    [
+        pytest.param(SEMAPHORE, id="mapped"),  # under another name than in /dev/shm
+        pytest.param(OPENED, id="open"),
+        pytest.param(NAMED, id="named-after-its-process"),
+        pytest.param(
+            OTHER_USERS, id="of-another-user", marks=pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+        ),
+    ],
+)
+def test_shared_memory_of_another_program_is_no_leak(makes: str) -> None:
+    name = f"fledge-x{uuid.uuid4().hex}"
+    command = ["sh", "-c", 'exec 3<&0; "$@" <&3 &', "sh", sys.executable, "-c", PROGRAM.format(makes), name]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as shell:
         assert shell.stdin is not None
         assert shell.stdout is not None
         with no_leaks():
-            assert shell.stdout.read(1) == b"!"
+            made = shell.stdout.readline().decode().strip()
             shell.wait()  # from now on the program is nobody's child
-        assert os.path.exists(f"/dev/shm/sem.{name[1:]}")
+        assert made in {entry.removeprefix("sem.") for entry in os.listdir("/dev/shm")}
         shell.stdin.close()
         assert shell.stdout.read().strip() == b""
+
+
+def test_shared_memory_that_a_child_holds_is_a_leak() -> None:
+    with ExitStack() as left:
+
+        def leak() -> None:
+            program = PROGRAM.format(OPENED)
+            child = left.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", program, f"fledge-test-{os.getpid()}"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            assert child.stdout is not None
+            assert child.stdout.readline()
+
+        with pytest.raises(AssertionError, match=f"'shared memory': .'fledge-test-{os.getpid()}'"):
+            leaking(leak)
 
 
 def leaking(leak: Callable[[], None]) -> None:
