@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import pytest
 
-from fledge import task
+from fledge import base_task, task
 from fledge.errors import TaskTimeoutError
-from fledge_distributed import Elastic, RankFailed, Ranks, RankTimeout, current_rank
+from fledge_distributed import Elastic, RankFailed, Ranks, RankTimeout, current_rank, hooks
 from fledge_distributed.errors import RemoteTraceback
 from fledge_distributed.launcher import launch
 from fledge_distributed.stacks import whereabouts
@@ -108,6 +108,15 @@ def test_places_are_grouped_and_few() -> None:
     ]
     assert len(whereabouts({rank: stack(rank) for rank in range(64)})) == 4
     assert whereabouts({0: ""}) == []
+
+
+def test_a_place_is_the_users_not_one_of_fledge_or_of_a_plugin_that_their_line_led_to() -> None:
+    """A rank that is still importing the user's module is deep in the loading of plugins, installed as files or not."""
+    own = f'  File "{hooks.__file__}", line 3 in <module>\n  File "{base_task.__file__}", line 5 in __call__\n'
+    begin = "Current thread 0x1 (most recent call first):\n"
+    users = '  File "train.py", line 7 in <module>\n  File "main.py", line 1 in main'
+    assert whereabouts({0: begin + own + users}) == ['rank 0 was at File "train.py", line 7 in <module>']
+    assert whereabouts({0: begin + own}) == [f'rank 0 was at File "{hooks.__file__}", line 3 in <module>']
 
 
 # -- the task's own time -----------------------------------------------------------------------------------------------

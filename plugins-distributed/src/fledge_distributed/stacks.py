@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sysconfig
 from collections.abc import Mapping, Sequence
+from traceback import FrameSummary
 
+from fledge.frames import Pruner
 from fledge_distributed.errors import RankTimeout
 from fledge_distributed.failures import World, listed
 
@@ -13,6 +16,7 @@ __all__ = ["cleaned", "timeout_error", "whereabouts"]
 _GROUPS = 3  # shown in the message; `stacks` of the error has all of them, whole
 _LINES = 10
 _LIBRARIES = (sysconfig.get_path("stdlib"), "site-packages", "dist-packages")
+_FRAME = re.compile(r'^ *File "(.+)", line (\d+) in (.*)$', re.MULTILINE)
 _HIDDEN = ("fledge_distributed", 'File "<string>", line 1 in <module>', "<frozen importlib", "<frozen runpy")
 
 
@@ -23,18 +27,26 @@ def cleaned(dump: str) -> str:
 
 def whereabouts(stacks: Mapping[int, str]) -> list[str]:
     """`ranks 0, 2 were at File "train.py", line 7 in train`: the innermost frame of the user's, a line per place."""
-    groups = _grouped({rank: _users_frame(stack) for rank, stack in stacks.items() if stack})
+    shown = {rank: stack for rank, stack in stacks.items() if stack}
+    if not shown:
+        return []
+    pruner = Pruner.of_installed()
+    groups = _grouped({rank: _users_frame(stack, pruner) for rank, stack in shown.items()})
     lines = [f"{listed(ranks)} {'was' if len(ranks) == 1 else 'were'} at {place}" for place, ranks in groups.items()]
     left_out = [f"and at {len(lines) - _GROUPS} other places: see the cause's `stacks`"] if len(lines) > _GROUPS else []
     return lines[:_GROUPS] + left_out
 
 
-def _users_frame(stack: str) -> str:
-    """Of the main thread, which answers the signal; the innermost frame at all where there is none of the user's."""
+def _users_frame(stack: str, pruner: Pruner) -> str:
+    """Of the main thread, which answers the signal, the innermost frame that belongs to no library, fledge or plugin.
+
+    Where there is none, the innermost at all.
+    """
     _, _, current = stack.rpartition("Current thread")
-    frames = [line.strip() for line in current.splitlines() if line.lstrip().startswith("File ")]
-    users = [frame for frame in frames if not any(place in frame for place in _LIBRARIES)]
-    return next(iter(users or frames), "an unknown place")
+    frames = [FrameSummary(file, int(line), name) for file, line, name in _FRAME.findall(current)]
+    users = [one for one in frames if not pruner.is_own(one) and not any(at in one.filename for at in _LIBRARIES)]
+    place = next(iter(users or frames), None)
+    return "an unknown place" if place is None else f'File "{place.filename}", line {place.lineno} in {place.name}'
 
 
 def timeout_error(
