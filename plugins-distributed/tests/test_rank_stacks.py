@@ -113,10 +113,13 @@ def test_places_are_grouped_and_few() -> None:
 def test_a_place_is_the_users_not_one_of_fledge_or_of_a_plugin_that_their_line_led_to() -> None:
     """A rank that is still importing the user's module is deep in the loading of plugins, installed as files or not."""
     own = f'  File "{hooks.__file__}", line 3 in <module>\n  File "{base_task.__file__}", line 5 in __call__\n'
-    begin = "Current thread 0x1 (most recent call first):\n"
-    users = '  File "train.py", line 7 in <module>\n  File "main.py", line 1 in main'
-    assert whereabouts({0: begin + own + users}) == ['rank 0 was at File "train.py", line 7 in <module>']
-    assert whereabouts({0: begin + own}) == [f'rank 0 was at File "{hooks.__file__}", line 3 in <module>']
+    standard = f'  File "{threading.__file__}", line 3 in wait\n'
+    begin = f"Current thread 0x1 (most recent call first):\n{standard}{own}"
+    users = '  File "train.py", line 7 in <module>\n  File "main.py", line 1 in main\n'
+    installed = '  File "/x/site-packages/program.py", line 9 in run\n'
+    assert whereabouts({0: begin + users + installed}) == ['rank 0 was at File "train.py", line 7 in <module>']
+    assert whereabouts({0: begin + installed}) == ['rank 0 was at File "/x/site-packages/program.py", line 9 in run']
+    assert whereabouts({0: begin, 2: begin}) == ["ranks 0, 2 were at no line of yours: not begun yet, or about to end"]
 
 
 # -- the task's own time -----------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -315,3 +317,36 @@ def test_a_replaced_body_runs_here_and_starts_no_rank() -> None:
     with mock.patch.object(only_leader_fits, "execute", return_value=500) as replaced, only_mocked_tasks():
         assert only_leader_fits(limit=3) == 500
     replaced.assert_called_once_with(limit=3)
+
+
+SCRIPT = """
+import threading
+from fledge import task
+from fledge_distributed import Ranks, current_rank
+
+@task(task_config=Ranks(nproc=4))
+def trains() -> int:
+    if current_rank().rank == 1:
+        raise ValueError("of rank 1")
+    threading.Event().wait()
+    return 1
+
+def main():
+    trains()
+
+main()
+"""
+
+
+def test_what_python_prints_of_a_failure_has_at_most_forty_lines_and_none_of_the_launcher(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) <= 40, done.stderr
+    assert f'  File "{script}", line 9, in trains' in lines
+    assert "ValueError: of rank 1" in lines
+    assert not [line for line in lines if "launcher.py" in line or "dispatching.py" in line]
+    if sys.version_info >= (3, 11):  # which prints notes
+        assert "rank 1 of 4 (local 1, node 0)" in lines

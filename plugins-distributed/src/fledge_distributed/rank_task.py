@@ -72,7 +72,12 @@ class MultiRankTask(PythonFunctionTask[C]):
         """
         if "execute" in vars(self):  # a test replaced the body: the ranks would not know
             return super().dispatch_execute(ctx, input_literal_map)
-        return dispatching.dispatch(self, self._config, ctx, input_literal_map)
+        try:
+            return dispatching.dispatch(self, self._config, ctx, input_literal_map)
+        except Exception as exc:
+            if type(exc.__cause__).__name__ != "RemoteTraceback":
+                raise
+            raise exc.with_traceback(None) from exc.__cause__  # raised in a rank: frames of the launcher say nothing
 
     def post_execute(self, user_params: ExecutionParameters | None, rval: Any) -> Any:  # Any: the user's value
         """In a rank: only the leader goes on to convert its outputs."""

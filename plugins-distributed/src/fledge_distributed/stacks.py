@@ -15,7 +15,8 @@ __all__ = ["cleaned", "timeout_error", "whereabouts"]
 
 _GROUPS = 3  # shown in the message; `stacks` of the error has all of them, whole
 _LINES = 10
-_LIBRARIES = (sysconfig.get_path("stdlib"), "site-packages", "dist-packages")
+_STANDARD = sysconfig.get_path("stdlib")
+_PACKAGES = ("site-packages", "dist-packages")
 _FRAME = re.compile(r'^ *File "(.+)", line (\d+) in (.*)$', re.MULTILINE)
 _HIDDEN = ("fledge_distributed", 'File "<string>", line 1 in <module>', "<frozen importlib", "<frozen runpy")
 
@@ -40,13 +41,20 @@ def whereabouts(stacks: Mapping[int, str]) -> list[str]:
 def _users_frame(stack: str, pruner: Pruner) -> str:
     """Of the main thread, which answers the signal, the innermost frame that belongs to no library, fledge or plugin.
 
-    Where there is none, the innermost at all.
+    A program that is installed is a library, too: where there is no other frame, the innermost one of a package.
     """
     _, _, current = stack.rpartition("Current thread")
     frames = [FrameSummary(file, int(line), name) for file, line, name in _FRAME.findall(current)]
-    users = [one for one in frames if not pruner.is_own(one) and not any(at in one.filename for at in _LIBRARIES)]
-    place = next(iter(users or frames), None)
-    return "an unknown place" if place is None else f'File "{place.filename}", line {place.lineno} in {place.name}'
+    others = [frame for frame in frames if not pruner.is_own(frame)]
+    users = [frame for frame in others if not _is_in(frame, (_STANDARD, *_PACKAGES))]
+    place = next(iter(users or [frame for frame in others if _is_in(frame, _PACKAGES)]), None)
+    if place is None:
+        return "no line of yours: not begun yet, or about to end"
+    return f'File "{place.filename}", line {place.lineno} in {place.name}'
+
+
+def _is_in(frame: FrameSummary, places: Sequence[str]) -> bool:
+    return any(place in frame.filename for place in places)
 
 
 def timeout_error(
