@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +122,19 @@ def sums_over_mpi(start: int) -> int:
 @needs_mpi
 def test_an_mpi_task_runs_under_mpirun() -> None:
     assert sums_over_mpi(start=10) == 33
+
+
+@task(task_config=MPIJob(worker=Worker(replicas=2), slots=2))
+def mpi_variables() -> str:
+    names = ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE")
+    return " ".join([*(os.environ[f"OMPI_COMM_WORLD_{name}"] for name in names), str("PMIX_RANK" in os.environ)])
+
+
+def test_without_mpirun_the_ranks_of_an_mpi_task_are_processes_with_its_variables(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert mpi_variables() == "0 4 0 2 False"
 
 
 def mpi_ranks(payload: bytes) -> bytes:

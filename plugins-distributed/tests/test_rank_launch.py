@@ -26,6 +26,7 @@ from fledge_distributed.launcher import launch, run_ranks
 from fledge_distributed.logs import LineSplitter
 from fledge_distributed.ranks import Rank, current_rank
 from fledge_distributed.supervision import warm_up
+from fledge_distributed.zygote import _why_not_fork
 
 PRELOAD = ("pytest", "hypothesis")  # the ranks import this file
 TWO = Ranks(nproc=2, preload=PRELOAD)
@@ -116,6 +117,22 @@ def test_port_and_run_id_are_shared_and_new_for_each_run() -> None:
     assert runs[0][0]["TORCHELASTIC_RUN_ID"] != runs[1][0]["TORCHELASTIC_RUN_ID"]
 
 
+def tells_its_starts(payload: bytes) -> bytes:
+    """The leader fails at the first start, and leaves run id and zygote of it in a file."""
+    told, file = f"{os.environ['TORCHELASTIC_RUN_ID']} {os.getppid()}", Path(payload.decode())
+    if current_rank().is_leader and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        file.write_text(told)
+        raise ValueError("at the first start")
+    return f"{file.read_text()} {told}".encode() if current_rank().is_leader else b""
+
+
+def test_a_restart_has_a_new_run_id_and_the_same_zygote_and_so_has_the_next_run(tmp_path: Path) -> None:
+    config = Ranks(nproc=2, preload=PRELOAD, max_restarts=1)
+    runs = [launch(str(tmp_path / "told").encode(), tells_its_starts, config).decode().split() for _ in range(2)]
+    assert len({run_id for first, _, second, _ in runs for run_id in (first, second)}) == 4
+    assert len({zygote for _, first, _, second in runs for zygote in (first, second)}) == 1
+
+
 def test_the_callers_environment_folder_and_arguments_hold_in_the_ranks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -201,6 +218,11 @@ def test_a_preload_that_starts_threads_means_fresh_interpreters(
         launch(b"x", "builtins:bytes", Ranks(preload=("threads_at_import",), start="zygote"))
 
 
+def test_elsewhere_than_on_linux_nothing_is_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert _why_not_fork() == "forking is not safe on darwin"
+
+
 # -- lines -------------------------------------------------------------------------------------------------------------
 
 
@@ -247,21 +269,19 @@ def test_files_per_rank_hold_all_lines_and_the_screen_only_those_asked_for(
     assert all(one["seconds"] > 0 and one["peak_mib"] > 1 for one in reports)
 
 
-def writes_much(payload: bytes) -> bytes:
-    line = b"y" * 99 + b"\n"
-    for _ in range(int(payload) // len(line)):
-        os.write(1, line)
+LINES = 100_000
+
+
+def writes_much(_: bytes) -> bytes:
+    for number in range(LINES):
+        os.write(1, b"%099d\n" % number)
     return b""
 
 
-def test_ten_megabytes_of_lines_per_rank_arrive() -> None:
-    counts = [0, 0]
-
-    def count(rank: int, stream: str, line: str) -> None:
-        counts[rank] += len(line) == 99
-
-    launch(b"%d" % 10_000_000, writes_much, TWO, on_log=count)
-    assert counts == [100_000, 100_000]
+def test_ten_megabytes_of_lines_per_rank_arrive_in_order() -> None:
+    numbers: list[list[int]] = [[], []]
+    launch(b"", writes_much, TWO, on_log=lambda rank, stream, line: numbers[rank].append(int(line)))
+    assert numbers == [list(range(LINES))] * 2
 
 
 # -- the end of the caller ---------------------------------------------------------------------------------------------
