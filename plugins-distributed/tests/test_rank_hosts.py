@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).parent / "programs" / "node_program.py"
+PROGRAM = Path(__file__).parent / "programs" / "same_code.py"  # that of the other launchers
 NAMES = [f"fledge-{os.getpid()}-{node}" for node in range(2)]
 
 
@@ -62,7 +62,7 @@ def names(hosts: list[str]) -> Iterator[None]:
 @pytest.mark.usefixtures("names")
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install torch")
 @pytest.mark.parametrize("by", ["address", "name"])
-def test_two_hosts_meet_and_only_node_0_has_outputs(by: str, hosts: list[str]) -> None:
+def test_two_hosts_meet_and_only_node_0_has_outputs(by: str, hosts: list[str], tmp_path: Path) -> None:
     started = []
     for node, name in enumerate(hosts):
         place = {
@@ -70,16 +70,23 @@ def test_two_hosts_meet_and_only_node_0_has_outputs(by: str, hosts: list[str]) -
             "name": {"HOSTNAME": f"train-worker-{node}", "PET_RDZV_ENDPOINT": "train-worker-0:29400"},
         }
         variables = {
+            "FLYTE_INTERNAL_EXECUTION_ID": "x",
             "PET_NNODES": "2",
             "GLOO_SOCKET_IFNAME": f"fl{node}",
             "PYTHONWARNINGS": "ignore",
             **place[by],
         }
-        command = ["ip", "netns", "exec", name, sys.executable, str(PROGRAM)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        started.append(subprocess.Popen(command, env=os.environ | variables, text=True, **pipes))  # type: ignore[call-overload]  # two pipes
-    done = [process.communicate(timeout=120) for process in started]
-    assert [process.returncode for process in started] == [0, 0], [error[-2000:] for _, error in done]
-    (first, _), (second, _) = done
-    assert "TOTAL 10.0" in first
-    assert "IGNORED the leader is on node 0, this is node 1" in second
+        command = [
+            "ip",
+            "netns",
+            "exec",
+            name,
+            sys.executable,
+            str(PROGRAM),
+            "elastic_nodes",
+            str(tmp_path / str(node)),
+        ]
+        started.append(subprocess.Popen(command, env=os.environ | variables, text=True, stderr=subprocess.PIPE))
+    said = [process.communicate(timeout=120)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0], [error[-2000:] for error in said]
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("0", "sum 10.0 in rank 0 of 4")]

@@ -43,8 +43,10 @@ def program(kind: str, result: Path) -> list[str]:
 
 
 @needs_torch
-def test_called_here(tmp_path: Path) -> None:
-    run_all([[sys.executable, *program("elastic_nodes", tmp_path / "result")]], [{}])
+def test_called_here_where_only_the_ranks_load_torch(tmp_path: Path) -> None:
+    code = "import sys, same_code; same_code.main(*sys.argv[1:]); assert 'torch' not in sys.modules"
+    command = [sys.executable, "-c", code, "elastic_nodes", str(tmp_path / "result")]
+    run_all([command], [{"PYTHONPATH": os.pathsep.join([str(PROGRAMS), os.environ.get("PYTHONPATH", "")])}])
     assert (tmp_path / "result").read_text() == EXPECTED
 
 
@@ -98,7 +100,7 @@ def test_in_the_pods_of_a_pytorch_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install jax")
-def test_jax_and_plain_python_need_no_torch() -> None:
+def test_jax_numpy_and_plain_python_need_no_torch() -> None:
     path = os.pathsep.join([str(PROGRAMS / "no_torch"), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, str(PROGRAMS / "without_torch.py")],
@@ -109,4 +111,4 @@ def test_jax_and_plain_python_need_no_torch() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert {"plain: 2 ranks on cpu with gloo", "jax: 3.0"} <= set(done.stdout.splitlines())
+    assert {"plain: 2 ranks on cpu with gloo", "numpy: [0.0, 1.0]", "jax: 3.0"} <= set(done.stdout.splitlines())

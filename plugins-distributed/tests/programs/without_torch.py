@@ -1,4 +1,4 @@
-"""Tasks of JAX and of plain Python, in an environment in which torch cannot be imported."""
+"""Tasks of JAX, numpy and plain Python, in an environment in which torch cannot be imported."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from fledge_distributed import Elastic, Ranks, current_rank
 def plain() -> str:
     rank = current_rank()
     return f"{rank.world_size} ranks on {rank.device} with {rank.backend}"
+
+
+@task(task_config=Ranks(nproc=2, preload=("numpy",), start="zygote"))
+def with_numpy() -> list[float]:
+    import numpy as np
+
+    values: list[float] = np.arange(current_rank().world_size, dtype=float).tolist()
+    return values
 
 
 @task(task_config=Ranks(nproc=2, preload=("jax",)))
@@ -33,4 +41,5 @@ if __name__ == "__main__":
         raise SystemExit("torch is there")
     except ImportError:
         print("plain:", plain())
+        print("numpy:", with_numpy())
         print("jax:", with_jax())
