@@ -34,6 +34,7 @@ from fledge_distributed.attempt import held_port
 from fledge_distributed.cluster import find_place
 from fledge_distributed.config import Config
 from fledge_distributed.plans import Host
+from fledge_distributed.rank_task import MultiRankTask
 from fledge_distributed.troubles import describe
 
 RANKS = Ranks()
@@ -163,6 +164,31 @@ def test_another_rank_of_torchrun_ignores_its_outputs(monkeypatch: pytest.Monkey
     set_all(monkeypatch, TORCHRUN)
     with pytest.raises(IgnoreOutputs, match="rank 5 is not the leader"):
         place()
+
+
+JOBS: list[tuple[Config, list[dict[str, str]]]] = [
+    (TENSORFLOW, [tf_config("chief", 0), tf_config("worker", 0), tf_config("worker", 1), tf_config("ps", 0)]),
+    (PYTORCH, [{**OPERATOR, "RANK": str(rank)} for rank in range(4)]),
+    (MPI, [{**OPEN_MPI, "OMPI_COMM_WORLD_RANK": str(rank)} for rank in range(4)]),
+]
+
+
+@pytest.mark.parametrize(("config", "processes"), JOBS, ids=["tensorflow", "pytorch", "mpi"])
+def test_of_processes_that_an_operator_has_started_only_the_leader_has_outputs(
+    config: Config, processes: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def where() -> str:
+        return f"{current_rank().rank} of {current_rank().world_size}"
+
+    job, inputs = MultiRankTask(config, where), idl.literals.LiteralMap()
+    for number, variables in enumerate(processes):
+        set_all(monkeypatch, variables)
+        if number:
+            with pytest.raises(IgnoreOutputs, match=f"rank {number} is not the leader"):
+                job.dispatch_execute(in_container(), inputs)
+        else:
+            outputs = job.dispatch_execute(in_container(), inputs)
+            assert outputs.literals["o0"].scalar.primitive.string_value == "0 of 4"
 
 
 def raises_once(folder: str) -> str:

@@ -292,6 +292,8 @@ from fledge_distributed.config import Ranks
 from fledge_distributed.launcher import launch
 
 def body(payload):
+    if payload == b"nested":
+        return launch(b"asleep", body, Ranks(nproc=2, grace_s=0.2))
     fifo = os.open(os.environ["TEST_FIFO"], os.O_WRONLY)
     if payload == b"stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -324,7 +326,7 @@ def caller(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[byte
         started.append(process)
         reader = os.open(fifo, os.O_RDONLY)
         words: list[str] = []
-        while len(words) < (8 if body == "children" else 4):
+        while len(words) < (8 if body in ("children", "nested") else 4):
             words += read(reader).decode().split()
         return process, reader, [int(word) for word in words]
 
@@ -340,7 +342,7 @@ def read(fd: int) -> bytes:
     return os.read(fd, 1000)
 
 
-@pytest.mark.parametrize("body", ["asleep", "native", "stubborn", "children"])
+@pytest.mark.parametrize("body", ["asleep", "native", "stubborn", "children", "nested"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_nothing_outlives_a_caller_that_is_ended(
     number: signal.Signals, body: str, caller: Callable[..., tuple[subprocess.Popen[bytes], int, list[int]]]

@@ -119,6 +119,14 @@ def calls_tasks() -> tuple[int, int, str]:
     return (*plain(), who(prefix="n"))
 
 
+@task(task_config=TWO)
+def calls_a_task_that_fails() -> int:
+    if current_rank().is_leader:
+        return raises(kind="value")
+    threading.Event().wait()
+    return 0
+
+
 def test_the_value_is_the_leaders() -> None:
     assert who(prefix="r") == "rr0 of 2"
     assert who("r", times=1) == "r0 of 2"
@@ -241,6 +249,13 @@ def test_outside_ranks_everybody_is_rank_0_of_1(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_rank_may_call_tasks_and_start_ranks() -> None:
     assert calls_tasks() == (0, 2, "nn0 of 2")
+
+
+def test_a_failure_among_the_ranks_of_a_rank_names_both() -> None:
+    with pytest.raises(ValueError, match="from rank 1") as caught:
+        calls_a_task_that_fails()
+    ranks = [note for note in caught.value.__notes__ if note.startswith("rank ") and " of 2 (local" in note]
+    assert ranks == ["rank 0 of 2 (local 0, node 0)", "rank 1 of 2 (local 1, node 0)"]
 
 
 def test_a_task_made_in_a_function_travels_by_value() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,8 @@ pytestmark = pytest.mark.skipif(
 )
 PRELOAD = ("pytest", "torch", "torch.distributed")
 FOUR = Ranks(nproc=4, preload=PRELOAD, grace_s=1.0)
-PROGRAM = Path(__file__).parent / "programs" / "ddp_program.py"
+PROGRAMS = Path(__file__).parent / "programs"
+WITHIN_S = 60
 
 
 def joined() -> int:
@@ -158,6 +161,29 @@ def test_an_exception_in_a_collective_is_the_one_that_is_raised() -> None:
     assert caught.value.__notes__[0] == "rank 1 of 4 (local 1, node 0)"
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_ranks_in_a_collective_and_their_data_loaders_end_with_the_caller(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    command = [sys.executable, str(PROGRAMS / "collective_caller.py"), str(tmp_path / "fifo")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as caller, (tmp_path / "fifo").open("rb", 0) as fifo:
+        try:
+            assert read(fifo) + read(fifo) == b"!!"
+            caller.send_signal(number)
+            assert read(fifo) == b""
+            caller.communicate(timeout=WITHIN_S)
+        finally:
+            caller.kill()
+    assert caller.returncode == -number
+
+
+def read(fifo: FileIO) -> bytes:
+    """The next byte, or the end; fails when neither comes."""
+    assert select.select([fifo], [], [], WITHIN_S)[0], "still open: a process of the run is alive"
+    return fifo.read(1)
+
+
 def test_a_hang_shows_who_waits_where() -> None:
     with pytest.raises(RankTimeout) as caught:
         launch(b"", hangs_in_a_collective, Ranks(nproc=4, preload=PRELOAD, stall_timeout_s=3.0, grace_s=1.0))
@@ -174,9 +200,10 @@ GLOO_ABORT = "terminate called without an active exception"
 
 @pytest.mark.slow
 def test_the_same_program_gives_the_same_losses_here_and_under_torchrun() -> None:
+    program, torchrun = str(PROGRAMS / "ddp_program.py"), ["-m", "torch.distributed.run"]
     commands = {
-        "fledge": [sys.executable, str(PROGRAM)],
-        "torchrun": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(PROGRAM)],
+        "fledge": [sys.executable, program],
+        "torchrun": [sys.executable, *torchrun, "--standalone", "--nproc-per-node=2", program],
     }
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     found = {}
