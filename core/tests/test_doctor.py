@@ -142,6 +142,15 @@ def test_doctor_tells_the_price_of_each_plugin_and_the_environment(site: Path) -
     assert report["environment"]["FLEDGE_LOG"] == "ERROR"
 
 
+def test_a_variable_that_nobody_reads_is_named_with_the_nearest_one(tmp_path: Path) -> None:
+    env = {"FLEDGE_DISABLE_PLUGINS": INSTALLED, "FLEDGE_CACHE_DIRR": "/tmp", "FLEDGE_CACHE": "0"}
+    done = fresh_process("-m", "fledge.cli", "doctor", "--json", cwd=tmp_path, env=env)
+    (finding,) = json.loads(done.stdout)["findings"]
+    assert finding["about"] == "FLEDGE_CACHE_DIRR"
+    assert finding["problem"] == "fledge reads no such variable; did you mean 'FLEDGE_CACHE_DIR'?"
+    assert (finding["is_advice"], done.returncode) == (True, 0)
+
+
 def test_doctor_is_read_by_people_as_well(site: Path) -> None:
     code, out = fledge(site, "doctor")
     assert code == 1

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 
 from fledge.lazy import lazy_logger
 
-__all__ = ["LocalConfig", "start_logging"]
+__all__ = ["VARIABLES", "LocalConfig", "start_logging"]
 
+# Every variable of ours.
+VARIABLES = (
+    *("FLEDGE_CACHE", "FLEDGE_CACHE_DIR", "FLEDGE_CACHE_OVERWRITE", "FLEDGE_DISABLE_PLUGINS", "FLEDGE_LOG"),
+    *("FLEDGE_SERIALIZED_WITH", "FLEDGE_TRACE_HOOKS"),
+)
 
 _log = lazy_logger("fledge.config")
 _YES, _NO = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off", "")
@@ -48,10 +53,9 @@ class LocalConfig:
         )
 
 
-# Every variable that counts, by the names os.path.expanduser looks at as well.
+# Every variable that counts, also those that os.path.expanduser looks at.
 _NAMES = (
-    *("FLEDGE_CACHE", "FLEDGE_CACHE_DIR", "FLEDGE_CACHE_OVERWRITE", "FLEDGE_DISABLE_PLUGINS", "FLEDGE_LOG"),
-    *("FLEDGE_SERIALIZED_WITH", "FLEDGE_TRACE_HOOKS", "PYTEST_CURRENT_TEST", "PYTEST_VERSION", "XDG_CACHE_HOME"),
+    *(*VARIABLES, "PYTEST_CURRENT_TEST", "PYTEST_VERSION", "XDG_CACHE_HOME"),
     *("HOME", "HOMEDRIVE", "HOMEPATH", "USERPROFILE"),
 )
 _last: tuple[list[object], LocalConfig] | None = None

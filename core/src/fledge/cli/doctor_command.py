@@ -15,6 +15,8 @@ import click
 
 from fledge._version import __version__
 from fledge.context import FlyteContextManager
+from fledge.errors import nearest
+from fledge.local_config import VARIABLES
 
 if TYPE_CHECKING:
     from fledge.hooks.manager import PluginManager, PluginState
@@ -87,8 +89,8 @@ def diagnose() -> tuple[list[PluginPrice], list[Finding], dict[str, str]]:
     """Prices of all plugins, what is wrong, and the FLEDGE_* variables that are set."""
     manager = loaded_plugins()
     prices = [_price(state) for state in manager.states if state.state != "disabled"]
-    findings = [*_broken(manager.states), *_conflicts(manager), *_versions(), *_slow(prices)]
     variables = {name: value for name, value in sorted(os.environ.items()) if name.startswith("FLEDGE_")}
+    findings = [*_broken(manager.states), *_conflicts(manager), *_versions(), *_unread(variables), *_slow(prices)]
     return prices, findings, variables
 
 
@@ -173,6 +175,20 @@ def _versions() -> list[Finding]:
 
 def _is_ours(distribution: metadata.Distribution) -> bool:
     return (distribution.metadata["Author"] or "") == "The fledge authors"
+
+
+def _unread(variables: dict[str, str]) -> list[Finding]:
+    """A misspelt variable has no effect. Only advice: a plugin may have named one of its own so."""
+    return [
+        Finding(
+            name,
+            f"fledge reads no such variable{nearest(name, VARIABLES)}",
+            f"correct or unset it; fledge reads {', '.join(VARIABLES)}",
+            is_advice=True,
+        )
+        for name in variables
+        if name not in VARIABLES
+    ]
 
 
 def _slow(prices: list[PluginPrice]) -> list[Finding]:
