@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from core.tests.support import fresh_process
-from fledge import PythonTask, SerializationSettings, Task, TaskResolverMixin, task, task_template
+from fledge import PythonTask, SerializationSettings, Task, TaskResolverMixin, task, task_template, workflow
 from fledge.errors import DefinitionError, DuplicateTaskError, NotImportableError, TaskLoadError
 from fledge.resolver import ClassBasedResolver, default_task_resolver, load_object
 from fledge.tracking import TrackedInstance, importable_module_name
@@ -403,3 +403,24 @@ def test_a_package_run_as_a_module_goes_by_its_main_file(tmp_path: Path) -> None
 
 def test_a_module_goes_by_its_name() -> None:
     assert importable_module_name(sys.modules[__name__]) == __name__
+
+
+# -- tasks made while a workflow is compiled ---------------------------------------------------------------------------
+
+
+def test_a_task_made_in_the_body_of_a_workflow_keeps_its_name_and_no_container_is_promised_it() -> None:
+    made: list[Task] = []
+
+    @workflow
+    def flow(a: int) -> int:
+        @task
+        def inner(a: int) -> int:
+            return a + 1
+
+        made.append(inner)
+        return inner(a=a)
+
+    assert flow(a=1) == 2
+    assert made[0].name.endswith(".inner")
+    with pytest.raises(NotImportableError, match="inner"):
+        task_template(made[0], SETTINGS)

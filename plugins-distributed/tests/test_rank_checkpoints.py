@@ -59,9 +59,12 @@ def counts_to_six(payload: bytes) -> bytes:
     return f"{begin} {total}".encode()
 
 
-def test_a_restart_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
-    config = Ranks(nproc=2, preload=("pytest",), max_restarts=1, timeout_s=60)
+@pytest.mark.parametrize("preload", ["pytest", pytest.param("torch", marks=needs_torch)])
+def test_a_restart_goes_on_from_the_checkpoint(preload: str, tmp_path: Path) -> None:
+    config = Ranks(nproc=2, preload=("pytest", preload), max_restarts=1, timeout_s=60)
     assert launch(str(tmp_path).encode(), counts_to_six, config) == b"3 21"
+    is_archive = next(tmp_path.iterdir()).read_bytes().startswith(b"PK")
+    assert is_archive == (preload == "torch"), "torch's own format where torch is in use"
 
 
 def shards(payload: bytes) -> bytes:

@@ -195,6 +195,21 @@ def test_local_ranks_of_a_job_are_its_replicas() -> None:
     assert found == {"pytorch": (4, 1), "elastic": (2, 3), "mpi": (2, 3), "tensorflow": (4, 1)}
 
 
+def test_elastic_hands_on_what_its_local_ranks_take() -> None:
+    options: dict[str, Any] = {  # Any: a type per option
+        "timeout_s": 1.0,
+        "rendezvous_timeout_s": 2.0,
+        "stall_timeout_s": 3.0,
+        "grace_s": 4.0,
+        "max_restarts": 5,
+        "log_ranks": (1,),
+        "log_dir": "logs",
+    }
+    assert Elastic(nproc_per_node=2, **options).local_ranks() == Ranks(2, preload=("torch",), **options)
+    with pytest.raises(DefinitionError, match=r"log_ranks=\(2,\): give a tuple of ranks, 0 to 1"):
+        Elastic(nproc_per_node=2, log_ranks=(2,))
+
+
 def test_tf_config_names_cluster_and_role_and_leaves_the_evaluator_outside() -> None:
     config = jobs.TfJob(num_workers=2, num_ps_replicas=1, num_chief_replicas=1, num_evaluator_replicas=1)
     addresses = [f"h:{port}" for port in range(5)]

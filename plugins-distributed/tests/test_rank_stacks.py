@@ -14,7 +14,7 @@ import pytest
 
 from fledge import base_task, task
 from fledge.errors import TaskTimeoutError
-from fledge_distributed import Elastic, RankFailed, Ranks, RankTimeout, current_rank, hooks
+from fledge_distributed import RankFailed, Ranks, RankTimeout, current_rank, hooks
 from fledge_distributed.errors import RemoteTraceback
 from fledge_distributed.launcher import launch
 from fledge_distributed.stacks import whereabouts
@@ -186,7 +186,3 @@ def joins_and_works_on(_: bytes) -> bytes:
 
 def test_ranks_that_have_joined_may_take_their_time() -> None:
     assert launch(b"", joins_and_works_on, Ranks(nproc=2, preload=PRELOAD, rendezvous_timeout_s=2.5))
-
-
-def test_elastic_hands_its_limit_on() -> None:
-    assert Elastic(nproc_per_node=2, rendezvous_timeout_s=7).local_ranks().rendezvous_timeout_s == 7

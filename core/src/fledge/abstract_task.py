@@ -210,5 +210,5 @@ class TaskResolverMixin:
         raise NotImplementedError(f"{type(self).__name__}.get_all_tasks")
 
     def task_name(self, t: Task) -> str | None:
-        """A name for the task in place of its own; None keeps its own."""
+        """A name for the task in place of its own, or None. Nothing of fledge asks: names do not change by context."""
         return None

@@ -133,7 +133,7 @@ class Elastic(Options):
         rdzv_configs: Options of torch's rendezvous.
         increase_shared_mem: As for PyTorch.
         run_policy: How the operator treats the job.
-        timeout_s, rendezvous_timeout_s, stall_timeout_s, grace_s: As for Ranks.
+        timeout_s, rendezvous_timeout_s, stall_timeout_s, grace_s, log_ranks, log_dir: As for Ranks.
     """
 
     nnodes: int | str = 1
@@ -151,6 +151,8 @@ class Elastic(Options):
     rendezvous_timeout_s: float | None = None
     stall_timeout_s: float | None = None
     grace_s: float = 5.0
+    log_ranks: tuple[int, ...] | None = None
+    log_dir: str | None = None
 
     def __post_init__(self) -> None:
         at_least("nproc_per_node", self.nproc_per_node, 1)
@@ -184,6 +186,8 @@ class Elastic(Options):
             stall_timeout_s=self.stall_timeout_s,
             grace_s=self.grace_s,
             max_restarts=self.max_restarts,
+            log_ranks=self.log_ranks,
+            log_dir=self.log_dir,
         )
 
 
