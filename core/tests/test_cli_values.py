@@ -163,6 +163,14 @@ def test_a_mistake_is_told_with_its_place_and_the_way_out(case: str) -> None:
     assert message in problem(text, python_type)
 
 
+def test_a_union_tells_of_each_variant_why_it_does_not_fit() -> None:
+    told = problem('{"name": "n", "percent": "x"}', Union[Item, Coupon])
+    name = Item.__module__
+    assert f"{name}.Item: it has no field 'percent'" in told
+    assert f"{name}.Coupon.percent: expected int, got str 'x'" in told
+    assert problem("true", Union[int, date]).endswith("got bool True"), "of what resembles no variant there is no more"
+
+
 def test_what_comes_over_the_wire_may_have_more_fields() -> None:
     ctx = FlyteContextManager.current_context()
     plain = ctx.registry.converter(Item).plain

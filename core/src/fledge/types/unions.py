@@ -264,8 +264,21 @@ class _PlainUnion:
             return self.forms[self.names.index(plain["__variant__"])].unpack(plain["value"], storage)
         index, value = self._choose(plain, storage)
         if index is None:
-            raise Mismatch(self.python_type, plain)
+            raise Mismatch(self.python_type, plain, self._reasons(plain, storage))
         return value
+
+    def _reasons(self, plain: Plain, storage: StorageRouter) -> str:
+        """Why no variant takes it: of those that it resembles, where it stops to do so."""
+        found = []
+        for name, form in zip(self.names, self.forms, strict=True):
+            try:
+                form.unpack(plain, storage)
+            except Mismatch as exc:
+                if exc.steps:
+                    found.append(str(exc.error(name)))
+                elif exc.reason:
+                    found.append(f"{name}: {exc.reason}")
+        return "; ".join(found)
 
     def _choose(self, plain: Plain, storage: StorageRouter) -> tuple[int | None, Value]:
         """The first variant that takes it: those with values of exactly this class before the others, for numbers."""
