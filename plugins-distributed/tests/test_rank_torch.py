@@ -194,6 +194,19 @@ def test_a_hang_shows_who_waits_where() -> None:
     assert len(str(caught.value).splitlines()) <= 40
 
 
+def stays_away(_: bytes) -> bytes:
+    if current_rank().rank == 2:
+        threading.Event().wait()
+    return b"%d" % joined()
+
+
+def test_a_rank_that_does_not_come_to_the_rendezvous_is_named() -> None:
+    with pytest.raises(RankTimeout, match=r"^rank 2 did not join .*; 3 of 4 ranks joined") as caught:
+        launch(b"", stays_away, Ranks(nproc=4, preload=PRELOAD, rendezvous_timeout_s=3.0, grace_s=1.0))
+    assert caught.value.missing == (2,)
+    assert all("init_process_group" in caught.value.stacks[rank] for rank in (0, 1, 3))
+
+
 # A plain process of torch 2.13 aborts in some of its exits, in gloo's threads; ours leave by another way.
 GLOO_ABORT = "terminate called without an active exception"
 
