@@ -52,9 +52,9 @@ def leader_does_not_fit() -> int:
 
 
 @task(task_config=TWO)
-def raises(kind: str) -> int:
+def raises() -> int:
     if current_rank().rank == 1:
-        raise {"value": ValueError, "recoverable": RecoverableError}[kind]("from rank 1")
+        raise ValueError("from rank 1")
     threading.Event().wait()
     return 0
 
@@ -72,14 +72,13 @@ def ignores_without_outputs() -> None:
 
 
 @task(task_config=TWO, retries=2)
-def succeeds_at_third(folder: str) -> int:
-    if not current_rank().is_leader:
-        return 0
-    attempt = len(os.listdir(folder))
-    Path(folder, str(attempt)).touch()
-    if attempt < 2:
-        raise RecoverableError("again")
-    return attempt
+def succeeds_at_third(folder: str, rank: int) -> int:
+    if current_rank().rank == rank:
+        attempt = len(os.listdir(folder))
+        Path(folder, str(attempt)).touch()
+        if attempt < 2:
+            raise RecoverableError("again")
+    return 5
 
 
 @task(task_config=TWO, timeout=1)
@@ -122,7 +121,7 @@ def calls_tasks() -> tuple[int, int, str]:
 @task(task_config=TWO)
 def calls_a_task_that_fails() -> int:
     if current_rank().is_leader:
-        return raises(kind="value")
+        return raises()
     threading.Event().wait()
     return 0
 
@@ -156,7 +155,7 @@ def test_wrong_arguments_are_refused_before_any_rank_starts() -> None:
 
 def test_an_exception_of_a_rank_is_caught_by_its_type_and_names_rank_and_task() -> None:
     with pytest.raises(ValueError, match="from rank 1") as caught:
-        raises(kind="value")
+        raises()
     rank, *others = caught.value.__notes__
     assert rank == "rank 1 of 2 (local 1, node 0)"
     assert any(note.startswith("in task ") for note in others)
@@ -192,8 +191,10 @@ def _no_inputs(ctx: FlyteContext):  # type: ignore[no-untyped-def]  # noqa: ANN2
     return idl.literals.LiteralMap()
 
 
-def test_recoverable_errors_of_ranks_are_retried(tmp_path: Path) -> None:
-    assert succeeds_at_third(folder=str(tmp_path)) == 2
+@pytest.mark.parametrize("rank", [0, 1])
+def test_recoverable_errors_of_any_rank_are_retried(rank: int, tmp_path: Path) -> None:
+    assert succeeds_at_third(folder=str(tmp_path), rank=rank) == 5
+    assert len(os.listdir(tmp_path)) == 3
 
 
 def test_the_timeout_of_the_task_ends_the_ranks() -> None:
