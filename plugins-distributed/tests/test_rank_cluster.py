@@ -202,6 +202,7 @@ def raises_once(folder: str) -> str:
 
 
 AGENT = {"rdzv_configs": {"last_call_timeout": 1, "join_timeout": 60}, "nnodes": "1:2"}
+failing = task(task_config=Elastic(**AGENT))(raises_once)  # type: ignore[arg-type]  # options by name
 restarted = task(task_config=Elastic(**AGENT, max_restarts=1))(raises_once)  # type: ignore[arg-type]  # options by name
 
 
@@ -212,6 +213,12 @@ def test_a_range_of_nodes_is_left_to_torchs_agent(tmp_path: Path, monkeypatch: p
     with held_port() as holder:
         endpoint = f"127.0.0.1:{holder.getsockname()[1]}"
     set_all(monkeypatch, {"PET_NNODES": "1:2", "PET_RDZV_ENDPOINT": endpoint})
+    with pytest.raises(ValueError, match="at the first start") as caught:
+        failing(folder=str(tmp_path))
+    assert caught.value.__notes__[0] == "rank 0 of 1 (local 0, node 0)"
+    assert f'File "{__file__}"' in str(caught.value.__cause__)
+    (tmp_path / "failed").unlink()
+    monkeypatch.setenv("PET_RDZV_ID", "another job")  # the agents of the first one have closed its rendezvous
     assert restarted(folder=str(tmp_path)) == "0 of 1 after 1"
 
 
