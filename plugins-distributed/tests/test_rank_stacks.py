@@ -157,6 +157,40 @@ def test_the_stacks_of_all_ranks_are_in_the_log_when_the_tasks_time_is_up(
     assert "in waits_there" in text
 
 
+def stops(_: bytes) -> bytes:
+    if current_rank().rank == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    waits_here()
+    return b""
+
+
+def test_a_rank_that_cannot_answer_is_named_all_the_same() -> None:
+    with pytest.raises(RankTimeout) as caught:
+        launch(b"", stops, Ranks(nproc=2, preload=PRELOAD, timeout_s=1.5, grace_s=0.1))
+    assert caught.value.missing == (0, 1)
+    assert "in waits_here" in caught.value.stacks[0]
+    assert caught.value.stacks[1] == ""
+    assert "rank 1 of 2 (local 1, node 0):\n  (no stack: it did not answer)" in str(caught.value)
+
+
+def waits_beside_a_thread(_: bytes) -> bytes:
+    threading.Thread(target=goes_deep, args=(20,), daemon=True).start()
+    waits_here()
+    return b""
+
+
+def goes_deep(depth: int) -> None:
+    goes_deep(depth - 1) if depth else waits_there()
+
+
+def test_of_a_rank_with_threads_the_message_shows_the_main_one() -> None:
+    with pytest.raises(RankTimeout) as caught:
+        launch(b"", waits_beside_a_thread, Ranks(nproc=2, preload=PRELOAD, timeout_s=1.5))
+    assert "in waits_here" in str(caught.value)
+    assert "ranks 0, 1:\n  Current thread" in str(caught.value)
+    assert all("in goes_deep" in stack for stack in caught.value.stacks.values())
+
+
 # -- the rendezvous ----------------------------------------------------------------------------------------------------
 
 

@@ -60,7 +60,10 @@ def _is_in(frame: FrameSummary, places: Sequence[str]) -> bool:
 def timeout_error(
     world: World, what: str, stacks: Mapping[int, str], missing: Sequence[int], tally: str = ""
 ) -> RankTimeout:
-    """`what` goes on after `ranks 1, 3 `; `tally` after it. Equal stacks are shown once, innermost lines first."""
+    """`what` goes on after `ranks 1, 3 `; `tally` after it. Equal stacks are shown once, innermost lines first.
+
+    Of each the main thread, which faulthandler writes last, comes first: there is no room for all threads.
+    """
     tally = tally or f"{world.size - len(missing)} of {world.size} ranks had returned"
     lines = [f"{listed(missing)} {what}; {tally}"]
     groups = _grouped({rank: _comparable(stack) for rank, stack in stacks.items()})
@@ -80,9 +83,10 @@ def _grouped(texts: Mapping[int, str]) -> dict[str, list[int]]:
 
 
 def _comparable(stack: str) -> str:
-    """Without thread numbers, which differ between processes."""
+    """The main thread first, and without thread numbers, which differ between processes."""
+    others, begin, current = stack.rpartition("Current thread")
     return "\n".join(
         line.strip() if line.startswith(" ") else line.partition(" 0x")[0]
-        for line in stack.splitlines()
+        for line in f"{begin}{current}\n{others}".splitlines()
         if line.strip()
     )
