@@ -102,6 +102,10 @@ def exits_three(_: bytes) -> bytes:
     return on_rank_one(lambda: sys.exit(3))
 
 
+def exits_with_text(_: bytes) -> bytes:
+    return on_rank_one(lambda: sys.exit("no data"))
+
+
 def exits_zero(_: bytes) -> bytes:
     return on_rank_one(lambda: sys.exit(0))
 
@@ -170,6 +174,7 @@ def _read(pid: int, name: str) -> str:
 
 DEATHS = [
     pytest.param(exits_three, 3, None, "left with exit code 3", id="sys-exit-3"),
+    pytest.param(exits_with_text, 1, None, "left with exit code 1 .*: no data", id="sys-exit-text"),
     pytest.param(exits_zero, 0, None, "left with exit code 0", id="sys-exit-0"),
     pytest.param(leaves, 0, None, "left with exit code 0", id="os-exit-0"),
     pytest.param(leaves_four, 4, None, "left with exit code 4", id="os-exit-4"),
@@ -487,5 +492,6 @@ def test_a_target_that_does_not_exist_is_named() -> None:
         launch(b"", "os.path:nothing", Ranks())
     with pytest.raises(LaunchError, match="module:function"):
         launch(b"", "os.path", Ranks())
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+    with pytest.raises(ModuleNotFoundError) as caught:
         launch(b"", "no_such_module:f", Ranks())
+    assert caught.value.name == "no_such_module"

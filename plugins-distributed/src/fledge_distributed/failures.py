@@ -67,7 +67,9 @@ class Failure:
             return self.trouble.headline
         if self.signal is not None:
             return f"killed by {signal_name(self.signal)}"
-        return f"left with exit code {self.exitcode} before its function had returned"
+        said = self.trouble.first_line if self.trouble is not None else ""  # sys.exit("why"); of sys.exit(3) it is a 3
+        why = f": {said}" if said not in ("", str(self.exitcode)) else ""
+        return f"left with exit code {self.exitcode} before its function had returned{why}"
 
 
 def signal_name(number: int) -> str:
@@ -108,9 +110,8 @@ def _rank_failed(
 ) -> RankFailed:
     trouble = root.trouble
     exitcode = trouble.exitcode if trouble is not None else root.exitcode
-    headline = root.headline if trouble is None or exitcode is None else _left(exitcode)
     hint = f"; {_HINTS[root.signal]}" if root.signal in _HINTS else ""
-    message = f"{world.place(root.rank)}: {headline}{hint}"
+    message = f"{world.place(root.rank)}: {root.headline}{hint}"
     recoverable = trouble is not None and trouble.recoverable
     error = RankFailed(
         message, root.rank, root.rank // world.nproc, exitcode, root.signal, peers=peers, recoverable=recoverable
@@ -121,10 +122,6 @@ def _rank_failed(
     for note in [*(trouble.notes if trouble is not None else ()), *peers, *notes]:
         add_note(error, note)
     return error
-
-
-def _left(exitcode: int) -> str:
-    return f"left with exit code {exitcode} before its function had returned"
 
 
 def _grouped(failures: Sequence[Failure]) -> list[str]:

@@ -55,8 +55,12 @@ class Trouble:
     @property
     def headline(self) -> str:
         """`ValueError: first line of the message`"""
-        first = self.message.strip().splitlines()[0] if self.message.strip() else ""
-        return f"{self.name}: {first}"[:200] if first else self.name
+        return f"{self.name}: {self.first_line}"[:200] if self.first_line else self.name
+
+    @property
+    def first_line(self) -> str:
+        """Of the message; empty when there is none."""
+        return next(iter(self.message.strip().splitlines()), "")[:200]
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -165,10 +169,18 @@ def rebuild(trouble: Trouble) -> BaseException | None:
         error: BaseException = cls.__new__(cls, *arguments)
         _native(cls).__init__(error, *arguments)  # fills what the C classes keep beside args (OSError.errno, ...)
         for name, value in trouble.state.items():
-            error.__dict__[name] = _unpickle(value)
+            _set(error, name, _unpickle(value))
     except Exception:  # noqa: BLE001 - a user's __new__ may raise anything; the caller then gets RankFailed
         return None
     return error
+
+
+def _set(error: BaseException, name: str, value: object) -> None:
+    """Without calling the user's `__setattr__`. ImportError keeps its name and path beside the dictionary."""
+    try:
+        object.__setattr__(error, name, value)
+    except AttributeError:  # a property of the class, which hides the entry
+        error.__dict__[name] = value
 
 
 def _loaded_class(trouble: Trouble) -> type[BaseException] | None:
