@@ -94,11 +94,12 @@ ALL_DECK_FIELDS = (
 class _Memo:
     """What has been worked out about a task, beside what it is: calling a task does not change it."""
 
-    __slots__ = ("compiled", "types_digest")
+    __slots__ = ("compiled", "types_digest", "uncached_because")
 
     def __init__(self) -> None:
         self.compiled: CompiledInterface | None = None  # of the registry that was used last
         self.types_digest = ""
+        self.uncached_because = ""  # what the log has been told last
 
 
 class PythonTask(TrackedInstance, Task, Generic[T]):
@@ -340,7 +341,9 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
             types = self._memo.types_digest = self._memo.types_digest or cache.types_digest(self.interface)
             key = cache.cache_key(self.name, metadata, types, inputs, ctx.storage)
         except cache.Uncacheable as exc:
-            _log.warning("task %s runs without the cache: %s", self.name, exc)
+            if self._memo.uncached_because != str(exc):
+                self._memo.uncached_because = str(exc)
+                _log.warning("task %s runs without the cache: %s", self.name, exc)
             return self._run_uncached(ctx, inputs, metadata)
         with store.locked(key) if metadata.cache_serialize else _NO_LOCK:
             found = None if config.cache_overwrite else store.read(key)
