@@ -24,6 +24,7 @@ from fledge.cli.values import from_json, from_text
 from fledge.context import FlyteContextManager
 from fledge.errors import FledgeError
 from fledge.like_container import write_inputs
+from fledge.types import FlyteFile
 from fledge.types.base import TypeRegistry, TypeTransformer
 
 
@@ -144,6 +145,7 @@ PROBLEMS = {
     "no JSON": ("[1,", list[int], "'[1,' is not list[int]: not JSON: Expecting value"),
     "no list": ("abc", list[int], "'abc' is not list[int]: not JSON: Expecting value"),
     "UUID": ("abc", UUID, "expected uuid.UUID, got str 'abc' (badly formed hexadecimal UUID string)"),
+    "no such file for a file": ("gone.txt", FlyteFile, "there is no file 'gone.txt'"),
     "no such file": ("@gone.json", list[int], "there is no file 'gone.json'"),
     "item": ("[1, 2, true]", list[int], "x[2]: expected int, got bool True"),
     "field": ('{"items": [{"name": 3}]}', Basket, "x.items[0].name: expected str, got int 3"),

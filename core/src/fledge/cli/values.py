@@ -45,10 +45,10 @@ def from_text(text: str, python_type: Any, ctx: FlyteContext, name: str) -> obje
         return _member(text, base)
     converter = ctx.registry.converter(base)
     kind = converter.literal_type.WhichOneof("type")
-    if kind == "blob":
-        return text
-    if kind == "structured_dataset_type":
-        return _table(text, converter)
+    if kind in ("blob", "structured_dataset_type"):
+        if "://" not in text and not Path(text).exists():
+            raise ValueError(f"there is no file {text!r}")
+        return text if kind == "blob" else _table(text, converter)
     if converter.plain is None:
         raise ValueError(
             f"{shown_type(base)} cannot be written as text (its transformer has no plain_form). Use --inputs FILE.pb; "
