@@ -83,6 +83,20 @@ def test_a_port_of_the_job_that_is_in_use_is_the_leaders_error() -> None:
     assert caught.value.__notes__[0] == "rank 0 of 2 (local 0, node 0)"
 
 
+def closes_all(_: bytes) -> bytes:
+    """As a program does that makes itself a daemon."""
+    if current_rank().rank == 1:
+        os.closerange(3, 256)
+    threading.Event().wait()
+    return b""
+
+
+def test_a_rank_that_closes_all_its_descriptors_is_named_and_ended() -> None:
+    with pytest.raises(RankFailed, match=r"rank 1 of 2 .*: closed its connection to the launcher before") as caught:
+        launch(b"", closes_all, Ranks(nproc=2, preload=PRELOAD))
+    assert (caught.value.rank, caught.value.exitcode, caught.value.signal) == (1, None, None)
+
+
 def returns_early(_: bytes) -> bytes:
     """Rank 1 returns; the others wait for it until the kernel tells them that it has gone."""
     if current_rank().rank == 1:

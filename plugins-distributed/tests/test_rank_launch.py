@@ -159,6 +159,18 @@ def test_forked_and_spawned_ranks_know_their_place(start: str) -> None:
     assert values == {rank: repr(Rank(rank, rank, 0, 2, 2)).encode() for rank in range(2)}
 
 
+def shows_descriptors(_: bytes) -> bytes:
+    links = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+    kinds = [os.readlink(link).partition(":")[0] for link in links if os.path.lexists(link)]
+    return f"{kinds.count('pipe')} {kinds.count('socket')}".encode()
+
+
+def test_no_rank_has_the_descriptors_of_another() -> None:
+    """Else the end of one would not be seen while the other lives."""
+    values = run_ranks(b"", shows_descriptors, Ranks(nproc=16, preload=PRELOAD), collect_all=True).values
+    assert set(values.values()) == {b"3 1"}, values  # stdout, stderr, stacks; results
+
+
 def test_sixty_four_ranks_start_and_end() -> None:
     values = run_ranks(b"", shows_rank, Ranks(nproc=64, preload=PRELOAD), collect_all=True).values
     assert len(set(values.values())) == 64

@@ -314,6 +314,8 @@ class Attempt:
         self._stopping = True
         self._timers.clear()
         self._blamed = [rank for rank in self._ranks.values() if rank.trouble or rank.has_left]
+        for rank in self._blamed:
+            rank.is_cut_off = rank.has_left and rank.exit is None  # it lives, unless the zygote is late to tell
         self._signal(signal.SIGTERM)
         self._at("kill", self._config.grace_s, lambda: self._signal(signal.SIGKILL))
 

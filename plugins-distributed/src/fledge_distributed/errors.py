@@ -31,8 +31,9 @@ class RankError(FledgeError):
 class RankFailed(RankError, RuntimeError):  # noqa: N818 - the name is part of the public API
     """A rank died, left before its function returned, or raised what cannot be rebuilt here.
 
-    Fields: `rank`, `node`, `exitcode` (None when a signal ended it), `signal` (its number or None), `peers` (the other
-    failures in one line each), `recoverable` (the rank said that another attempt may succeed).
+    Fields: `rank`, `node`, `exitcode` (None when a signal ended it), `signal` (its number or None; with neither it was
+    still alive, cut off from us), `peers` (the other failures in one line each), `recoverable` (the rank said that
+    another attempt may succeed).
     """
 
     def __init__(

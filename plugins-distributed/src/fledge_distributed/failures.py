@@ -67,6 +67,8 @@ class Failure:
             return self.trouble.headline
         if self.signal is not None:
             return f"killed by {signal_name(self.signal)}"
+        if self.exitcode is None:
+            return "closed its connection to the launcher before its function had returned"
         said = self.trouble.first_line if self.trouble is not None else ""  # sys.exit("why"); of sys.exit(3) it is a 3
         why = f": {said}" if said not in ("", str(self.exitcode)) else ""
         return f"left with exit code {self.exitcode} before its function had returned{why}"

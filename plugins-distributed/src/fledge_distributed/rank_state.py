@@ -49,6 +49,7 @@ class RankState:
         final: The frame that says how its function ended.
         trouble: What its function raised.
         gone_at: When its socket or its process ended.
+        is_cut_off: Its socket had ended when the ranks were stopped, and of its process that was not known.
         exit: How its process ended.
         peak_kib: Its largest resident size, as far as it has said so itself.
     """
@@ -66,6 +67,7 @@ class RankState:
     final: Frame | None = None
     trouble: Trouble | None = None
     gone_at: float | None = None
+    is_cut_off: bool = False
     exit: Exit | None = None
     peak_kib: int = 0
 
@@ -103,13 +105,10 @@ class RankState:
         now = time.monotonic()
         when = min(now if self.gone_at is None else self.gone_at, self.exit.when if self.exit else now)
         status = self.exit.status if self.exit is not None else 0
-        return Failure(
-            self.place.rank,
-            when,
-            exitcode=status if status >= 0 else None,
-            signal=-status if status < 0 else None,
-            stack=self.stack,
-        )
+        exitcode, number = (status, None) if status >= 0 else (None, -status)
+        if self.is_cut_off and number == signal.SIGTERM:  # ours
+            number = None
+        return Failure(self.place.rank, when, exitcode=exitcode, signal=number, stack=self.stack)
 
     def report(self, restart: int, *, is_blamed: bool) -> RankReport:
         """What became of it; of a rank that is not blamed and did not return, that it was stopped."""

@@ -44,6 +44,7 @@ class _Zygote:
     parent: int
     ranks: dict[int, int] = field(default_factory=dict)  # process id -> rank
     grace_s: float = 5.0
+    waiting: list[Frame] = field(default_factory=list)  # received, and not handled yet
     spawn_reason: str | None = None
     kill_at: float | None = None  # when what is still alive gets SIGKILL
     sweeping: bool = False
@@ -75,8 +76,9 @@ class _Zygote:
     def _step(self, selector: selectors.BaseSelector) -> None:
         with suppress(BlockingIOError):  # woken by the control socket or the timer; the checks below run in any case
             self.wakeup.recv(4096)
-        for frame in self.control.receive():
-            self._handle(frame)
+        self.waiting += self.control.receive()
+        while self.waiting:
+            self._handle(self.waiting.pop(0))
         self._reap()
         if (self.control.closed or os.getppid() != self.parent) and not self.orphaned:
             self.orphaned = True
@@ -144,6 +146,8 @@ class _Zygote:
             signal.set_wakeup_fd(-1)
             for channel in (self.control, self.wakeup, self._waker):
                 channel.close()
+            for fd in [fd for frame in self.waiting for fd in frame.fds]:
+                os.close(fd)  # of ranks that come next, whose end would not be seen while this one lives
             enter(start, Descriptors(*fds), parent)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return pid
