@@ -145,6 +145,7 @@ class MpiAttempt(Attempt):
         self._left = exit_
         at_fault = self._at_fault()
         for number, rank in self._ranks.items():
+            rank.is_cut_off = False  # mpirun says how it ended
             status = 0 if rank.final is not None else _status(exit_.status) if number in at_fault else -signal.SIGTERM
             super()._on_exit(Exit(number, status, time.monotonic(), 0))
         if self._pending and not self._ranks and not self._stopping:
