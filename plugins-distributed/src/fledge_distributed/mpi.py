@@ -38,8 +38,10 @@ _AT_FAULT = re.compile(r"noticed that process rank (\d+) |Process name: \[.*?,(\
 
 
 def mpirun() -> str | None:
-    """The command, when it and mpi4py are installed."""
-    return shutil.which("mpirun") if importlib.util.find_spec("mpi4py") is not None else None
+    """The command, when it and mpi4py are installed. It may be beside a Python whose folder is not on PATH."""
+    if importlib.util.find_spec("mpi4py") is None:
+        return None
+    return shutil.which("mpirun") or shutil.which("mpirun", path=os.path.dirname(sys.executable))
 
 
 def join(address: str) -> NoReturn:
