@@ -50,6 +50,15 @@ TASKS = """
         time.sleep(600)
 
     @task
+    def asks(fifo: str) -> None:
+        print("ready")
+        print("for", Path(fifo).read_text())
+
+    @task(enable_deck=True)
+    def has_a_page(a: int) -> int:
+        return 1 // a
+
+    @task
     def divides(a: int, b: int) -> float:
         secret = 6 * 7
         return a / b
@@ -80,6 +89,34 @@ def test_a_file_outlives_an_isolated_run(tmp_path: Path) -> None:
     (made,) = tmp_path.glob("runs/*/*/made.txt")
     assert made.read_text() == "kept"
     assert str(made) in done.stdout
+
+
+@pytest.mark.parametrize("a", [1, 0], ids=["success", "failure"])
+def test_the_page_of_an_isolated_run_outlives_it(tmp_path: Path, a: int) -> None:
+    done = run(tmp_path, "--isolate", "tasks.py:has_a_page", "--a", str(a))
+    (page,) = tmp_path.glob("runs/*/*/*/deck.html")
+    assert done.stderr.endswith(f"page: {page.relative_to(tmp_path)}\n")
+    assert done.returncode == 1 - a
+
+
+def test_the_page_of_a_run_like_a_container_is_told(tmp_path: Path) -> None:
+    done = run(tmp_path, "--like-container", "tasks.py:has_a_page", "--a", "1")
+    page = tmp_path / done.stderr.rpartition("page: ")[2].strip()
+    assert page.read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a named pipe")
+def test_what_an_isolated_run_prints_is_seen_while_it_runs(tmp_path: Path) -> None:
+    fifo = tmp_path / "answers"
+    os.mkfifo(fifo)
+    command = [sys.executable, "-m", "fledge.cli", "run", "--isolate", "tasks.py:asks", "--fifo", str(fifo)]
+    env = {**os.environ, "FLEDGE_DISABLE_PLUGINS": INSTALLED}
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        fifo.write_text("you")
+        assert process.stdout.read() == "for you\n"
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize(("good_attempt", "attempts", "code"), [(1, 1, 0), (3, 3, 0), (4, 3, 1)])

@@ -36,6 +36,7 @@ __all__ = [
     "dependencies_deck",
     "keep_page",
     "page",
+    "page_uri",
 ]
 
 _log = lazy_logger("fledge.decks")
@@ -182,18 +183,23 @@ def _shown(value: object, python_type: type, plugins: Renderer) -> str:
 
 
 def keep_page(decks: Sequence[Deck], task_name: str, storage: StorageRouter) -> None:
-    """Write the page beside the run's other data, in a folder named after the task, and log where.
+    """Write the page beside the run's other data, and log where.
 
     It is never the reason for a run to fail.
     """
-    folder = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in task_name[-100:])
-    uri = storage.new_uri(f"{folder}/{DECK_FILE}")
+    uri = page_uri(task_name, storage)
     try:
         storage.write(uri, page(decks, task_name).encode())
     except Exception:  # noqa: BLE001 - see above
         _log.exception("task %s: the deck could not be written", task_name)
     else:
         _log.info("task %s: deck %s", task_name, uri)
+
+
+def page_uri(task_name: str, storage: StorageRouter) -> str:
+    """A new place for a page, in a folder named after the task."""
+    folder = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in task_name[-100:])
+    return storage.new_uri(f"{folder}/{DECK_FILE}")
 
 
 def page(decks: Sequence[Deck], title: str) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from fledge import idl
 from fledge.context import FlyteContextManager
@@ -78,6 +81,8 @@ def run_like_container(
     timeout_s: float | None = None,
     raw_prefix: str | None = None,
     attempt: int = 0,
+    *,
+    echo: bool = False,
 ) -> ContainerRun:
     """Run the task's own command line with the platform's templates filled in.
 
@@ -90,6 +95,7 @@ def run_like_container(
         timeout_s: Longest run; the process and all it started are killed then.
         raw_prefix: Where files and tables of the outputs go; None: `raw/` in the folder.
         attempt: Counted from 0; each finds the checkpoint of the one before in the folder.
+        echo: What it prints also goes to our own standard output and error, as soon as it prints it.
 
     Raises:
         TaskTimeoutError: It ran longer.
@@ -111,7 +117,9 @@ def run_like_container(
     command = [sys.executable, "-m", "fledge.entrypoint", *command[at + 1 :]]
     python_path = os.pathsep.join(filter(None, [*sys.path, os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": python_path, **settings.env, **task.environment, **(env or {})}
-    process = _finished(command, environment, timeout_s, task.name)
+    if echo:
+        environment.setdefault("PYTHONUNBUFFERED", "1")
+    process = _finished(command, environment, timeout_s, task.name, (sys.stdout, sys.stderr) if echo else (None, None))
     outputs, error = _read(folder / "out")
     if outputs is None and error is None and process.returncode != 0:
         raise FledgeError(
@@ -121,21 +129,65 @@ def run_like_container(
 
 
 def _finished(
-    command: list[str], env: Mapping[str, str], timeout_s: float | None, task_name: str
+    command: list[str],
+    env: Mapping[str, str],
+    timeout_s: float | None,
+    task_name: str,
+    echo: tuple[TextIO | None, TextIO | None],
 ) -> subprocess.CompletedProcess[str]:
     """Run to the end in a process group of its own; at the timeout, or when we are interrupted, the group is killed."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env=env, start_new_session=True, **pipes) as process:  # type: ignore[call-overload] # keywords in a mapping
-        try:
-            stdout, stderr = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            _kill_group(process.pid)
-            assert timeout_s is not None
-            raise TaskTimeoutError(task_name, timeout_s) from None
-        except BaseException:
-            _kill_group(process.pid)
-            raise
-    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+    process = subprocess.Popen(command, env=env, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipes = zip((process.stdout, process.stderr), echo, strict=True)
+    readers = [_Reader(cast("IO[bytes]", pipe), to) for pipe, to in pipes]
+    try:
+        _wait(process, readers, timeout_s)
+    except BaseException as exc:
+        _kill_group(process.pid)
+        process.wait()
+        if isinstance(exc, subprocess.TimeoutExpired):
+            raise TaskTimeoutError(task_name, timeout_s or 0) from None
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, *(reader.text for reader in readers))
+
+
+def _wait(process: subprocess.Popen[bytes], readers: Sequence[_Reader], timeout_s: float | None) -> None:
+    """Until it has ended and all it printed is read. subprocess.TimeoutExpired: it, or what it started, takes more."""
+    end = None if timeout_s is None else time.monotonic() + timeout_s
+    for reader in readers:
+        reader.join(None if end is None else max(end - time.monotonic(), 0))
+        if reader.is_alive():
+            raise subprocess.TimeoutExpired(process.args, timeout_s or 0)
+    process.wait(None if end is None else max(end - time.monotonic(), 0))
+
+
+class _Reader(threading.Thread):
+    """Reads what a process prints, to the end; with `to`, whole characters are passed on as they come."""
+
+    def __init__(self, pipe: IO[bytes], to: TextIO | None) -> None:
+        super().__init__(daemon=True)
+        self._pipe, self._to = pipe, to
+        self._parts: list[str] = []
+        self.start()
+
+    @property
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    def run(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        with self._pipe:
+            while data := os.read(self._pipe.fileno(), 1 << 16):
+                self._take(decoder.decode(data))
+        self._take(decoder.decode(b"", final=True))
+
+    def _take(self, text: str) -> None:
+        self._parts.append(text)
+        if self._to is not None:
+            try:
+                self._to.write(text)
+                self._to.flush()
+            except (OSError, ValueError):  # nobody reads it any more: the process goes on
+                self._to = None
 
 
 def _kill_group(pid: int) -> None:

@@ -18,7 +18,7 @@ from fledge.cli.options import TOOL_OPTIONS, TargetCommand, given_inputs, input_
 from fledge.cli.targets import TargetType, load_target
 from fledge.container import PythonAutoContainerTask
 from fledge.context import FlyteContext, FlyteContextManager
-from fledge.decks import DECK_FILE
+from fledge.decks import DECK_FILE, page_uri
 from fledge.errors import FledgeError, ignores_outputs, origin_of
 from fledge.lazy import lazy
 from fledge.progress_display import Style, progress_shown
@@ -163,8 +163,9 @@ def _check(options: RunOptions) -> None:
 
 def _tell_pages(pages: Iterable[Path]) -> None:
     """Say where the pages about the run are, of a failed one too."""
+    here = Path.cwd()
     for page in sorted(pages):
-        click.echo(f"page: {os.path.relpath(page)}", err=True)
+        click.echo(f"page: {page.relative_to(here) if page.is_relative_to(here) else page}", err=True)
 
 
 def _error_json(error: Exception) -> str:
@@ -199,10 +200,14 @@ def _in_fresh_process(target: Target, inputs: dict[str, Any], options: RunOption
     folder = Path(tempfile.mkdtemp(prefix="fledge-container-"))
     try:
         # What outlives the folder goes where a plain run would leave it.
-        lasting = None if keep else FlyteContextManager.current_context().storage.raw_prefix
+        storage = FlyteContextManager.current_context().storage
+        lasting = None if keep else storage.raw_prefix
         done = _last_attempt(target, inputs, folder, lasting, 1 if keep else target.metadata.retries + 1)
         if keep:
             click.echo(f"files: {folder}", err=True)
+            _tell_pages([done.deck] if done.deck is not None else [])
+        elif done.deck is not None:
+            storage.write(page_uri(target.name, storage), done.deck.read_bytes())
         if done.error is not None:
             _end_with(done.error.error, folder, options)
         if done.outputs is None:
@@ -234,14 +239,16 @@ def _last_attempt(
     raw_prefix: str | None,
     attempts: int,
 ) -> ContainerRun:
-    """Run in fresh processes until another attempt is not worth it, and show what each of them prints."""
+    """Run in fresh processes until another attempt is not worth it; what each of them prints is seen at once."""
     attempt = 0
     while True:
         done = containers.run_like_container(
-            target, inputs, folder, timeout_s=target.metadata.timeout_s, raw_prefix=raw_prefix, attempt=attempt
+            *(target, inputs, folder),
+            timeout_s=target.metadata.timeout_s,
+            raw_prefix=raw_prefix,
+            attempt=attempt,
+            echo=True,
         )
-        click.echo(done.stdout, nl=False)
-        click.echo(done.stderr, nl=False, err=True)
         attempt += 1
         if attempt == attempts or not done.is_worth_another_attempt:
             return done
