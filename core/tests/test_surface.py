@@ -13,7 +13,8 @@ import pytest
 import fledge
 from fledge import base_task
 from fledge.abstract_task import Task, TaskResolverMixin
-from fledge.base_task import ALL_DECK_FIELDS, PythonTask
+from fledge.base_task import PythonTask
+from fledge.decks import ALL_DECK_FIELDS
 from fledge.errors import IgnoreOutputs
 from fledge.function import PythonFunctionTask
 from fledge.metadata import TaskMetadata

@@ -25,7 +25,7 @@ from fledge.context import (
     enter_context,
     leave_context,
 )
-from fledge.decks import Deck, DeckField, Timeline, add_value_deck, check_deck_fields, keep_page
+from fledge.decks import ALL_DECK_FIELDS, Deck, DeckField, Timeline, add_value_deck, check_deck_fields, keep_page
 from fledge.errors import (
     CallError,
     DefinitionError,
@@ -82,13 +82,6 @@ _NO_LOCK = nullcontext()
 T = TypeVar("T")
 _IN_WORKFLOW = ExecutionState.Mode.LOCAL_WORKFLOW_EXECUTION
 _LOCAL_TASK = ExecutionState(ExecutionState.Mode.LOCAL_TASK_EXECUTION)
-ALL_DECK_FIELDS = (
-    DeckField.SOURCE_CODE,
-    DeckField.DEPENDENCIES,
-    DeckField.TIMELINE,
-    DeckField.INPUT,
-    DeckField.OUTPUT,
-)
 
 
 class _Memo:

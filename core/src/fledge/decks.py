@@ -25,6 +25,7 @@ else:
     settings = lazy("fledge.settings")
 
 __all__ = [
+    "ALL_DECK_FIELDS",
     "DECK_FILE",
     "Deck",
     "DeckField",
@@ -52,6 +53,16 @@ class DeckField(str, Enum):
     SOURCE_CODE = "Source Code"
     TIMELINE = "Timeline"
     DEPENDENCIES = "Dependencies"
+
+
+# What a task has when it asks for decks and names none.
+ALL_DECK_FIELDS = (
+    DeckField.SOURCE_CODE,
+    DeckField.DEPENDENCIES,
+    DeckField.TIMELINE,
+    DeckField.INPUT,
+    DeckField.OUTPUT,
+)
 
 
 class Renderer(Protocol):

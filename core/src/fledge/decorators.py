@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
-from fledge.base_task import ALL_DECK_FIELDS
 from fledge.context import FlyteContextManager
+from fledge.decks import ALL_DECK_FIELDS
 from fledge.errors import DefinitionError, MetadataError, UnknownConfigError
 from fledge.function import PythonFunctionTask, plain_function
 from fledge.lazy import lazy
