@@ -10,11 +10,23 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
 from fledge import task
-from fledge_distributed import HorovodJob, MPIJob, PyTorch, RankFailed, Ranks, RankTimeout, TfJob, Worker, current_rank
+from fledge_distributed import (
+    HorovodJob,
+    LaunchError,
+    MPIJob,
+    PyTorch,
+    RankFailed,
+    Ranks,
+    RankTimeout,
+    TfJob,
+    Worker,
+    current_rank,
+)
 from fledge_distributed.attempt import Attempt
 from fledge_distributed.launcher import run_ranks
 from fledge_distributed.launchers import register_launcher
@@ -177,6 +189,22 @@ def test_an_mpi_rank_that_ends_is_named(payload: bytes, exitcode: int | None, nu
     with pytest.raises(RankFailed) as caught:
         run_ranks(payload, mpi_ranks, Ranks(nproc=3), attempt_type=MpiAttempt)
     assert (caught.value.rank, caught.value.exitcode, caught.value.signal) == (1, exitcode, number)
+
+
+DIES_AT_ITS_START = """
+import os
+if os.environ.get("OMPI_COMM_WORLD_RANK") == "1":
+    os.kill(os.getpid(), 9)
+"""
+
+
+@needs_mpi
+def test_an_mpi_rank_that_ends_before_it_has_begun_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(DIES_AT_ITS_START)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    with pytest.raises(LaunchError, match="mpirun could not start rank 1:\n") as caught:
+        run_ranks(b"hang", mpi_ranks, Ranks(nproc=3), attempt_type=MpiAttempt)
+    assert "signal 9" in str(caught.value)
 
 
 @needs_mpi

@@ -351,7 +351,7 @@ class Attempt:
         outcome, stop = self._outcome, self._plan.stop
         if not self._stopping:
             self._blamed = [rank for rank in self._ranks.values() if rank.trouble or rank.final is None]
-        self._blamed = [rank for rank in self._blamed if not rank.crashed_answering]
+        self._blamed = [rank for rank in self._blamed if not (rank.crashed_answering or rank.is_bystander)]
         failures = [rank.failure for rank in self._blamed]
         outcome.reports = [rank.report(self._restart, is_blamed=rank in self._blamed) for rank in self._ranks.values()]
         if self._late is not None:

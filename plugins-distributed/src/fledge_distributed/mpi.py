@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fledge_distributed.attempt import Attempt
 from fledge_distributed.errors import LaunchError
+from fledge_distributed.failures import listed
 from fledge_distributed.frames import Channel, Kind
 from fledge_distributed.logs import LineSplitter
 from fledge_distributed.supervision import temporary_prefix
@@ -146,12 +147,18 @@ class MpiAttempt(Attempt):
                 self._reader(fd)()
         self._left = exit_
         at_fault = self._at_fault()
+        unfinished = {number for number, rank in self._ranks.items() if rank.final is None}
+        have_failed = unfinished & at_fault | {
+            number for number, rank in self._ranks.items() if rank.trouble is not None
+        }
         for number, rank in self._ranks.items():
+            rank.is_bystander = have_failed and number in unfinished - at_fault
             rank.is_cut_off = False  # mpirun says how it ended
-            status = 0 if rank.final is not None else _status(exit_.status) if number in at_fault else -signal.SIGTERM
+            status = 0 if number not in unfinished else _status(exit_.status) if number in at_fault else -signal.SIGTERM
             super()._on_exit(Exit(number, status, time.monotonic(), 0))
-        if self._pending and not self._ranks and not self._stopping:
-            raise LaunchError("mpirun started no rank:\n" + "\n".join(self._said[-20:]))
+        lost = sorted(self._pending if not self._ranks else at_fault & self._pending.keys())
+        if lost and not self._stopping:
+            raise LaunchError(f"mpirun could not start {listed(lost)}:\n" + "\n".join(self._said[-20:]))
 
     def _at_fault(self) -> set[int]:
         named = {int(found.group(1) or found.group(2)) for line in self._said if (found := _AT_FAULT.search(line))}

@@ -50,6 +50,7 @@ class RankState:
         trouble: What its function raised.
         gone_at: When its socket or its process ended.
         is_cut_off: Its socket had ended when the ranks were stopped, and of its process that was not known.
+        is_bystander: Who has started it ended it as well, because another one had failed.
         exit: How its process ended.
         peak_kib: Its largest resident size, as far as it has said so itself.
     """
@@ -68,6 +69,7 @@ class RankState:
     trouble: Trouble | None = None
     gone_at: float | None = None
     is_cut_off: bool = False
+    is_bystander: bool = False
     exit: Exit | None = None
     peak_kib: int = 0
 
