@@ -148,17 +148,15 @@ class MpiAttempt(Attempt):
         self._left = exit_
         at_fault = self._at_fault()
         unfinished = {number for number, rank in self._ranks.items() if rank.final is None}
-        have_failed = unfinished & at_fault | {
-            number for number, rank in self._ranks.items() if rank.trouble is not None
-        }
+        has_failed = bool(unfinished & at_fault) or any(rank.trouble is not None for rank in self._ranks.values())
         for number, rank in self._ranks.items():
-            rank.is_bystander = have_failed and number in unfinished - at_fault
+            rank.is_bystander = has_failed and number in unfinished - at_fault
             rank.is_cut_off = False  # mpirun says how it ended
             status = 0 if number not in unfinished else _status(exit_.status) if number in at_fault else -signal.SIGTERM
             super()._on_exit(Exit(number, status, time.monotonic(), 0))
-        lost = sorted(self._pending if not self._ranks else at_fault & self._pending.keys())
+        lost = at_fault & self._pending.keys() or (set(self._pending) if not self._ranks else set())
         if lost and not self._stopping:
-            raise LaunchError(f"mpirun could not start {listed(lost)}:\n" + "\n".join(self._said[-20:]))
+            raise LaunchError(f"mpirun could not start {listed(sorted(lost))}:\n" + "\n".join(self._said[-20:]))
 
     def _at_fault(self) -> set[int]:
         named = {int(found.group(1) or found.group(2)) for line in self._said if (found := _AT_FAULT.search(line))}
