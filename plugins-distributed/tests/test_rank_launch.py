@@ -159,6 +159,24 @@ def test_forked_and_spawned_ranks_know_their_place(start: str) -> None:
     assert values == {rank: repr(Rank(rank, rank, 0, 2, 2)).encode() for rank in range(2)}
 
 
+def dies(payload: bytes) -> bytes:
+    if current_rank().rank == 1:
+        os.kill(os.getpid(), signal.SIGKILL) if payload == b"kill" else raises()
+    threading.Event().wait()
+    return b""
+
+
+def raises() -> None:
+    raise ValueError("from rank 1")
+
+
+@pytest.mark.parametrize(("payload", "kind"), [(b"raise", ValueError), (b"kill", RankFailed)])
+def test_a_spawned_rank_that_fails_is_named_as_a_forked_one(payload: bytes, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match="rank 1") as caught:
+        launch(payload, dies, Ranks(nproc=3, start="spawn"))
+    assert [str(caught.value), *getattr(caught.value, "__notes__", ())][payload == b"raise"].startswith("rank 1 of 3")
+
+
 def shows_descriptors(_: bytes) -> bytes:
     links = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
     kinds = [os.readlink(link).partition(":")[0] for link in links if os.path.lexists(link)]

@@ -73,14 +73,15 @@ def test_under_mpirun(tmp_path: Path) -> None:
 
 
 @needs_torch
-def test_in_two_pods_of_an_elastic_job(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["elastic_nodes", "elastic_restarts"])
+def test_in_two_pods_of_an_elastic_job(kind: str, tmp_path: Path) -> None:
     with held_port() as holder:
         endpoint = f"localhost:{holder.getsockname()[1]}"
         pods = [
             {**POD, "PET_NNODES": "2", "PET_NODE_RANK": str(node), "PET_RDZV_ENDPOINT": endpoint} for node in (0, 1)
         ]
         results = [tmp_path / "0", tmp_path / "1"]
-        run_all([[sys.executable, *program("elastic_nodes", result)] for result in results], pods)
+        run_all([[sys.executable, *program(kind, result)] for result in results], pods)
     assert results[0].read_text() == EXPECTED
     assert not results[1].exists()
 

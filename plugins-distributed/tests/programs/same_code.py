@@ -37,8 +37,21 @@ def summed() -> str:
     return f"sum {total} in rank {rank.rank} of {rank.world_size}"
 
 
+def summed_at_second_start() -> str:
+    """At the first one rank 3 fails when all have met; the others lose it."""
+    if os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        import torch.distributed as dist
+
+        dist.init_process_group("gloo")
+        if current_rank().rank == 3:
+            raise ValueError("at the first start")
+        dist.barrier()
+    return summed()
+
+
 elastic = task(task_config=Elastic(nnodes=1, nproc_per_node=4))(summed)
 elastic_nodes = task(task_config=Elastic(nnodes=2, nproc_per_node=2))(summed)
+elastic_restarts = task(task_config=Elastic(nnodes=2, nproc_per_node=2, max_restarts=1))(summed_at_second_start)
 pytorch = task(task_config=PyTorch(worker=Worker(replicas=3)))(summed)
 mpi = task(task_config=MPIJob(worker=Worker(replicas=4)))(summed)
 
