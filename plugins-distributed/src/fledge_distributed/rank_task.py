@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from fledge.context import ExecutionParameters, FlyteContext
     from fledge.idl import literals
     from fledge.settings import SerializationSettings
-    from fledge_distributed import dispatching, messages, rank_run
+    from fledge_distributed import dispatching, errors, messages, rank_run
 else:  # defining a task needs neither protobuf nor the launcher
     dispatching = lazy("fledge_distributed.dispatching")
+    errors = lazy("fledge_distributed.errors")
     messages = lazy("fledge_distributed.messages")
     rank_run = lazy("fledge_distributed.rank_run")  # a rank has it, and should load nothing of the launcher
 
@@ -75,7 +76,7 @@ class MultiRankTask(PythonFunctionTask[C]):
         try:
             return dispatching.dispatch(self, self._config, ctx, input_literal_map)
         except Exception as exc:
-            if type(exc.__cause__).__name__ != "RemoteTraceback":
+            if not isinstance(exc.__cause__, errors.RemoteTraceback):
                 raise
             raise exc.with_traceback(None) from exc.__cause__  # raised in a rank: frames of the launcher say nothing
 
