@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 import textwrap
 import traceback
@@ -13,7 +14,7 @@ from types import ModuleType
 import pytest
 
 import fledge.storage
-from fledge import task
+from fledge import task, workflow
 from fledge.errors import FledgeError, HookCallError, mark_user_error
 from fledge.frames import format_stack
 from fledge.tracebacks import format_error, format_in_short, summary
@@ -50,6 +51,21 @@ def test_frames_that_lead_through_fledge_are_left_out_of_every_part() -> None:
     assert text.index("ZeroDivisionError: ") < text.index("direct cause") < text.index("ValueError: no quotient")
     assert f"in task {inner.name}" in text
     assert text.endswith(f"in task {outer.name}\n")
+
+
+@workflow
+def flow(a: int) -> float:
+    return inner(a=a)
+
+
+@pytest.mark.parametrize("call", [inner, flow], ids=["task", "workflow"])
+def test_what_python_prints_itself_has_one_frame_of_ours_for_a_call(
+    call: Callable[..., float], caplog: pytest.LogCaptureFixture
+) -> None:
+    frames = traceback.extract_tb(caught(lambda: call(a=0)).__traceback__)
+    assert [frame.name for frame in frames] == ["caught", "<lambda>", "__call__", "inner"]
+    caplog.set_level(logging.DEBUG, "fledge")
+    assert len(traceback.extract_tb(caught(lambda: call(a=0)).__traceback__)) > 6
 
 
 def test_an_error_that_fledge_raises_ends_at_the_users_line() -> None:

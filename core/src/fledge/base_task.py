@@ -47,7 +47,7 @@ from fledge.tracking import TrackedInstance
 from fledge.types.mismatch import Mismatch
 
 if TYPE_CHECKING:
-    from fledge import cache, events
+    from fledge import cache, events, frames
     from fledge import settings as configuration
     from fledge.idl import interface as interface_messages
     from fledge.idl import literals, workflow
@@ -56,6 +56,7 @@ else:
     cache = lazy("fledge.cache")
     events = lazy("fledge.events")
     configuration = lazy("fledge.settings")
+    frames = lazy("fledge.frames")
 
 __all__ = [
     "DATA_CARD",
@@ -240,7 +241,10 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         storage = ctx.storage.with_(live=ctx.storage.live or LiveStore(), keep_local=True)
         mode = self.local_execution_mode()
         run = ctx.for_run(_LOCAL_TASK if mode is _LOCAL_TASK.mode else ExecutionState(mode), storage, 0)
-        return self._native_result(run, self.local_execute(run, **inputs))
+        try:
+            return self._native_result(run, self.local_execute(run, **inputs))
+        except Exception as exc:  # noqa: BLE001 - raised again; in a traceback one place of ours is enough
+            raise exc.with_traceback(frames.from_the_body(exc.__traceback__))  # noqa: B904 - the same exception
 
     def _native_result(self, ctx: FlyteContext, result: Value) -> Value:
         """Promises (or a VoidPromise) of `local_execute` as Python values, packed as the interface says."""

@@ -21,6 +21,7 @@ from fledge.errors import DefinitionError, add_note, nearest
 from fledge.flow_run import run_graph
 from fledge.function import plain_function
 from fledge.interface import Interface, UnresolvedAnnotation, fill_map, interface_of
+from fledge.lazy import lazy
 from fledge.nodes import GLOBAL_INPUT_NODE_ID, CompilationState, Entity, Node, create_node, fill_binding
 from fledge.promise import NodeOutput, Promise, VoidPromise, pack_outputs
 from fledge.settings import Documentation
@@ -28,10 +29,13 @@ from fledge.storage import LiveStore
 from fledge.tracking import TrackedInstance, full_name, source_location
 
 if TYPE_CHECKING:
+    from fledge import frames
     from fledge.base_task import PythonTask
     from fledge.idl import interface as interface_messages
     from fledge.idl import literals
     from fledge.idl import workflow as workflow_messages
+else:
+    frames = lazy("fledge.frames")
 
 __all__ = ["CompiledWorkflow", "PythonFunctionWorkflow", "WorkflowFailurePolicy", "workflow"]
 
@@ -302,7 +306,10 @@ class PythonFunctionWorkflow(TrackedInstance):
         inputs = interface.bind(self.name, args, kwargs)
         storage = ctx.storage.with_(live=ctx.storage.live or LiveStore(), keep_local=True)
         run = ctx.with_(execution_state=ExecutionState(ExecutionState.Mode.LOCAL_WORKFLOW_EXECUTION), storage=storage)
-        outputs = run_graph(self.name, self.graph, run, self._input_literals(run, inputs), self.local_workers)
+        try:
+            outputs = run_graph(self.name, self.graph, run, self._input_literals(run, inputs), self.local_workers)
+        except Exception as exc:  # noqa: BLE001 - raised again; in a traceback one place of ours is enough
+            raise exc.with_traceback(frames.from_the_body(exc.__traceback__))  # noqa: B904 - the same exception
         converters = interface.compile(run.registry).outputs
         values = [
             converter.to_python(outputs[name], run.storage, f"{self.name}.outputs.{name}")

@@ -13,9 +13,9 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from traceback import FrameSummary, StackSummary
-from types import FrameType
+from types import FrameType, TracebackType
 
-__all__ = ["Pruner", "format_stack"]
+__all__ = ["Pruner", "format_stack", "from_the_body"]
 
 _log = logging.getLogger("fledge.frames")
 _OWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
@@ -31,6 +31,14 @@ def format_stack(frame: FrameType) -> str:
     begin = max((number + 1 for number, one in enumerate(stack) if one.filename.startswith(_COMMANDS)), default=0)
     kept = Pruner([], set()).without(stack[begin:])
     return "".join((kept or stack).format())
+
+
+def from_the_body(found: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of fledge that it begins with; all of it where all are fledge's, or to debug."""
+    first = found
+    while first is not None and first.tb_frame.f_code.co_filename.startswith(_OWN):
+        first = first.tb_next
+    return found if first is None or logging.getLogger("fledge").isEnabledFor(logging.DEBUG) else first
 
 
 class Pruner:
