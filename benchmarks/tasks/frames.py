@@ -55,11 +55,14 @@ def by_flytekit(frame: Frame) -> Callable[[], object]:
     from flytekit.core.type_engine import TypeEngine
     from flytekit.types.structured import lazy_import_structured_dataset_handler
 
+    from benchmarks.tasks.flytekit_tasks import forget
+
     lazy_import_structured_dataset_handler()
     context, kind = FlyteContextManager.current_context(), type(frame)
     expected = TypeEngine.to_literal_type(kind)
 
     def work() -> object:
+        forget()  # or the second time it would give the literal of a file that is gone
         return _size_of(TypeEngine.to_literal(context, frame, kind, expected))
 
     return work
