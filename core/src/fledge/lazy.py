@@ -10,12 +10,12 @@ A program that only defines tasks needs few of them, and some cost more than all
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from logging import Logger
+    from types import ModuleType
 
 __all__ = ["LazyModule", "lazy", "lazy_logger"]
 
@@ -23,13 +23,17 @@ __all__ = ["LazyModule", "lazy", "lazy_logger"]
 class LazyModule:
     """Stands for a module: every attribute is looked up there, each time."""
 
-    __slots__ = ("_name",)
+    __slots__ = ("_module", "_name")
 
     def __init__(self, name: str) -> None:
+        self._module: ModuleType | None = None
         self._name = name
 
     def __getattr__(self, attribute: str) -> object:
-        value: object = getattr(sys.modules.get(self._name) or import_module(self._name), attribute)
+        module = self._module
+        if module is None:  # from `sys.modules` it might come half imported by another thread; this waits for that one
+            module = self._module = import_module(self._name)
+        value: object = getattr(module, attribute)
         return value
 
     def __repr__(self) -> str:
