@@ -330,6 +330,15 @@ def test_a_task_that_moved_in_its_file_is_made_again(module: MakeModule) -> None
     assert written.t() == 1
 
 
+def test_a_cell_that_is_run_again_replaces_its_tasks(tmp_path: Path) -> None:
+    """A notebook calls the code of each cell by a path of its own, at which there is no file."""
+    for number in (1, 22):
+        code = compile(ONE_TASK.replace("return 1", f"return {number}"), str(tmp_path / f"{number}.py"), "exec")
+        cell: dict[str, Any] = {"__name__": "a_notebook"}  # Any: what the cell defines
+        exec(code, cell)
+        assert cell["t"]() == number
+
+
 def test_one_name_in_two_files_is_refused(module: MakeModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = module(ONE_TASK).__name__
     other = tmp_path / "other"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -144,14 +145,14 @@ def _refuse_duplicate(name: str, function: Callable[..., Value]) -> None:
     file: str = code.co_filename
     line: int = code.co_firstlineno
     first, first_line = _defined_in.setdefault(name, (file, line))
-    if first.startswith("<") or file.startswith("<"):
+    if (first, first_line) == (file, line):
         return
-    if first != file:
-        raise DuplicateTaskError(name, first, file)
-    if first_line != line:
+    if os.path.isfile(first) and os.path.isfile(file):  # not a shell or a cell, whatever their code is called
+        if first != file:
+            raise DuplicateTaskError(name, first, file)
         if "<locals>" not in function.__qualname__ and _is_still_there(code.co_name, file, first_line, line):
             raise DuplicateTaskError(name, f"{file}:{first_line}", f"{file}:{line}")
-        _defined_in[name] = (file, line)
+    _defined_in[name] = (file, line)
 
 
 def _is_still_there(name: str, file: str, line: int, other: int) -> bool:
