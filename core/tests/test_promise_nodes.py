@@ -13,7 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.tests.support import literal_map
-from fledge import FlyteContext, FlyteContextManager, Interface, Promise, PythonTask, VoidPromise, idl, kwtypes, task
+from fledge import (
+    FlyteContext,
+    FlyteContextManager,
+    Interface,
+    Promise,
+    PythonTask,
+    SerializationSettings,
+    VoidPromise,
+    idl,
+    kwtypes,
+    task,
+    workflow,
+    workflow_spec,
+)
 from fledge.errors import CallError, DefinitionError, TypeConversionError
 from fledge.nodes import CompilationState, Node, dns_name
 from fledge.promise import NodeOutput, PromiseUseError
@@ -152,6 +165,31 @@ def _back(data: Any) -> Any:
 
 
 # -- defaults and mistakes ---------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_is_renamed_after_its_use_is_found_by_its_new_name() -> None:
+    @task
+    def three() -> int:
+        return 3
+
+    @task
+    def total(numbers: list[int], more: dict[str, int]) -> int:
+        return sum(numbers) + sum(more.values())
+
+    @workflow
+    def renames() -> tuple[int, int]:
+        first = three()
+        found = total(numbers=[first, 1], more={"a": first})
+        first.with_overrides(node_name="first")  # type: ignore[attr-defined] # a promise here
+        found.with_overrides(node_name="second")  # type: ignore[attr-defined] # as above
+        return first, found
+
+    assert renames() == (3, 7)
+    template = workflow_spec(renames, SerializationSettings()).template
+    assert [node.id for node in template.nodes] == ["first", "second"]
+    assert [binding.binding.promise.node_id for binding in template.outputs] == ["first", "second"]
+    more, numbers = (binding.binding for binding in template.nodes[1].inputs)
+    assert numbers.collection.bindings[0].promise.node_id == more.map.bindings["a"].promise.node_id == "first"
 
 
 def test_a_default_is_bound_also_when_it_is_none(compiling: FlyteContext) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import hashlib
 
     from fledge import code_version as code_versions
-    from fledge.idl import literals, workflow
+    from fledge.idl import literals, types, workflow
     from fledge.interface import Interface
     from fledge.storage import StorageRouter
     from fledge.types.base import TypeRegistry
@@ -80,7 +80,7 @@ class Node:
 
     `overrides` holds what the serializer writes into the node's `TaskNodeOverrides`; what belongs to the metadata is
     written there at once, and `task_metadata` is what a local run honours in place of the task's own. `outputs` are
-    what can be bound elsewhere.
+    what can be bound elsewhere, `references` the messages that do so: they hold the node's id.
     """
 
     id: str
@@ -91,6 +91,7 @@ class Node:
     outputs: Mapping[str, Converter] = field(default_factory=dict)
     overrides: dict[str, Any] = field(default_factory=dict)  # Any: Resources, image names, ...
     task_metadata: TaskMetadata | None = None
+    references: list[types.OutputReference] = field(default_factory=list)
 
     def runs_before(self, other: Node | Promise | VoidPromise) -> None:
         """The other node waits for this one."""
@@ -145,6 +146,8 @@ class Node:
                 f"node {self.id}: node_name={name!r} is the platform's own or holds no letter or digit. Take another"
             )
         self.id = node_id
+        for reference in self.references:
+            reference.node_id = node_id
 
     def _override_metadata(self, changes: dict[str, Any]) -> None:  # Any: a type per override
         name = changes.pop("name", None)

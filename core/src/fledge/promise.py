@@ -37,8 +37,9 @@ class NodeOutput(NamedTuple):
         return f"{self.node.id or 'inputs'}.{self.var}{steps}"
 
     def fill(self, message: types.OutputReference) -> None:
-        """Write it into an empty message."""
+        """Write it into an empty message, which from then on follows the node's id."""
         message.node_id, message.var = self.node.id, self.var
+        self.node.references.append(message)
         for step in self.attr_path:
             part = message.attr_path.add()
             if isinstance(step, int):
