@@ -486,3 +486,17 @@ def test_a_server_has_its_buckets_and_is_gone_afterwards(monkeypatch: pytest.Mon
         assert storage.list("s3://mine") == ["s3://mine/a"]
     with pytest.raises(StorageError, match="cannot be reached"):
         ObjectStorage(SOON).read("s3://mine/a")
+
+
+def test_marks_of_folders_are_no_files(s3: ObjectStorage, server: int, tmp_path: Path) -> None:
+    """Consoles and other tools put an empty object `folder/` where a person makes a folder."""
+    for name in ("marked/", "marked/deep/", "marked/deep/er/", "bare/"):
+        ask(server, "PUT", f"/{BUCKET}/{name}")
+    s3.write(f"{ROOT}/marked/a", b"")
+    s3.write(f"{ROOT}/marked/deep/er/b", b"2")
+    assert s3.list(f"{ROOT}/marked") == [f"{ROOT}/marked/a", f"{ROOT}/marked/deep/er/b"]
+    s3.get(f"{ROOT}/marked", str(tmp_path / "to"))
+    assert _tree(tmp_path / "to") == {"a": b"", "deep/er/b": b"2"}
+    assert s3.exists(f"{ROOT}/bare")
+    s3.get(f"{ROOT}/bare", str(tmp_path / "bare"))
+    assert os.listdir(tmp_path / "bare") == []

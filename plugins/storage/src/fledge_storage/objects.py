@@ -116,7 +116,7 @@ class ObjectStorage:
             if _head(store, key) is not None:
                 return [uri]
             root = f"{urlsplit(uri).scheme}://{urlsplit(uri).netloc}"
-            return sorted(f"{root}/{meta['path']}" for meta in _below(store, key))
+            return sorted(f"{root}/{meta['path']}" for meta in _files(store, list(_below(store, key)), key))
 
     def open(self, uri: str) -> io.BufferedReader:
         """The object as a file to read and seek in: only the ranges that are read are fetched."""
@@ -169,6 +169,18 @@ def _below(store: ObjectStore, key: str) -> Iterator[ObjectMeta]:
         yield from page
 
 
+def _files(store: ObjectStore, found: list[ObjectMeta], key: str) -> list[ObjectMeta]:
+    """Without the empty objects by which consoles and other tools mark a folder (`data/`), here or further below.
+
+    obstore lists such an object as it would a file (`data`), but finds none when it is asked for that.
+    """
+    folders, above = set[str](), {key, *(meta["path"].rpartition("/")[0] for meta in found)}
+    while above:
+        folders |= above
+        above = {folder.rpartition("/")[0] for folder in above} - folders
+    return [one for one in found if one["size"] or one["path"] not in folders or _head(store, one["path"]) is not None]
+
+
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
@@ -216,14 +228,16 @@ def _download_folder(store: ObjectStore, key: str, target: Path, uri: str) -> No
     found = list(_below(store, key))
     if not found:
         raise MissingError(uri, "does not exist: there is no object and nothing below it", recoverable=False)
+    files = _files(store, found, key)
+    target.mkdir()
 
     def one(meta: ObjectMeta) -> None:
         path = target / meta["path"].removeprefix(key).lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         _download(store, meta, path, count)
 
-    with _counted("download", uri, sum(meta["size"] for meta in found)) as count:
-        _all(one, found)
+    with _counted("download", uri, sum(meta["size"] for meta in files)) as count:
+        _all(one, files)
 
 
 # -- up ---------------------------------------------------------------------------------------------------------------
