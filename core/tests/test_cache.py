@@ -371,3 +371,42 @@ def test_a_link_to_a_folder_means_no_caching(cache_dir: Path, tmp_path: Path) ->
     for _ in range(2):
         count(folder=FlyteDirectory(str(folder)))
     assert ran == ["count", "count"]
+
+
+def test_a_file_whose_name_is_no_text_counts_like_any_other(cache_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    odd = os.path.join(os.fsencode(folder), b"caf\xe9")
+    try:
+        with open(odd, "w") as file:
+            file.write("1")
+    except OSError:
+        pytest.skip("this file system takes text only")
+
+    @task(cache=True, cache_version="1")
+    def count(folder: FlyteDirectory) -> int:
+        ran.append("count")
+        return len(os.listdir(folder))
+
+    assert [count(folder=FlyteDirectory(str(folder))) for _ in range(2)] == [1, 1]
+    os.rename(odd, odd + b"\xff")
+    assert count(folder=FlyteDirectory(str(folder))) == 1
+    assert ran == ["count", "count"]
+
+
+def test_where_nothing_can_be_locked_an_error_of_the_user_stays_as_it_is(tmp_path: Path) -> None:
+    """No error of ours is its context, which Python would print above it."""
+    (tmp_path / "file").touch()
+
+    @task(cache=True, cache_version="1", cache_serialize=True)
+    def fails(a: int) -> int:
+        raise ValueError("mine")
+
+    with fresh_context() as context:
+        config = LocalConfig.from_env({"FLEDGE_CACHE_DIR": str(tmp_path / "file"), "FLEDGE_CACHE": "1"})
+        with (
+            FlyteContextManager.with_context(context.with_(config=config)),
+            pytest.raises(ValueError, match="mine") as caught,
+        ):
+            fails(a=1)
+    assert caught.value.__context__ is None

@@ -13,7 +13,7 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -155,7 +155,8 @@ def _content_of(uri: str, name: str, storage: StorageRouter) -> str:
             if file.is_symlink() and file.is_dir():
                 raise Uncacheable(name, f"{file} is a link to a folder, whose content is not looked at")
             if file.is_file():
-                digest.update(f"{file.relative_to(path)}\0{file.stat().st_size}\0".encode())
+                # A name need not be text: it is taken as the bytes that the file system has.
+                digest.update(os.fsencode(file.relative_to(path)) + f"\0{file.stat().st_size}\0".encode())
                 with file.open("rb") as stream:
                     while block := stream.read(_BLOCK):
                         digest.update(block)
@@ -211,7 +212,8 @@ class ResultCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             body = idl.deterministic_bytes(_kept(outputs, data_folder, storage))
             partial.write_bytes(hashlib.sha256(body).digest() + body)
-            path.with_suffix(_PARTS).write_text("".join(f"{part}\t{text}\n" for part, text in key.parts.items()))
+            told = "".join(f"{part}\t{text}\n" for part, text in key.parts.items())
+            path.with_suffix(_PARTS).write_text(told, encoding="utf-8")
             os.replace(partial, path)
         except Exception as exc:  # noqa: BLE001 - a plugin's writer may raise anything; the run itself succeeded
             _log.warning("the result is not cached: %s", exc)
@@ -228,19 +230,19 @@ class ResultCache:
     @contextmanager
     def locked(self, key: CacheKey) -> Iterator[None]:
         """One caller per key at a time, over all processes (`cache_serialize`). Without a writable folder: no lock."""
+        with ExitStack() as held:
+            self._lock(key, held)
+            yield  # outside of any `except`: what the caller raises gets no context of ours
+
+    def _lock(self, key: CacheKey, held: ExitStack) -> None:
         path = self.path(key).with_suffix(".lock")
         try:
             import fcntl  # noqa: PLC0415 - not on every platform
 
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle = path.open("w")
+            fcntl.flock(held.enter_context(path.open("w", encoding="utf-8")), fcntl.LOCK_EX)
         except (OSError, ImportError) as exc:
             _log.warning("serialized execution is off: %s", exc)
-            yield
-            return
-        with handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
 
     def entries(self) -> list[tuple[str, int, float]]:
         """(digest, bytes with data, time of the last write in seconds since the epoch), newest first."""
@@ -257,7 +259,7 @@ class ResultCache:
     def task_of(self, digest: str) -> str:
         """The name of the task that an entry belongs to; empty when the entry does not say."""
         try:
-            text = (self.folder / digest[:2] / f"{digest}{_PARTS}").read_text()
+            text = (self.folder / digest[:2] / f"{digest}{_PARTS}").read_text(encoding="utf-8")
         except OSError:  # written by an older fledge, or removed meanwhile
             return ""
         return dict(line.split("\t", 1) for line in text.splitlines() if "\t" in line).get("task", "")
