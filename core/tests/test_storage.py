@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ntpath
 import os
 import sys
 from collections.abc import Callable
@@ -15,7 +16,16 @@ from hypothesis import strategies as st
 from core.tests.support import fresh_process
 from fledge import idl
 from fledge.errors import LiveValueError, StorageError
-from fledge.storage import LIVE_SCHEME, LiveStore, LocalStorage, Storage, StorageRouter, materialize, scheme_of
+from fledge.storage import (
+    LIVE_SCHEME,
+    LiveStore,
+    LocalStorage,
+    Storage,
+    StorageRouter,
+    materialize,
+    path_of,
+    scheme_of,
+)
 
 LOCAL = LocalStorage()
 
@@ -196,6 +206,21 @@ def test_a_local_path_is_the_file_itself_or_a_copy(router: StorageRouter, memory
     assert Path(path).read_bytes() == b"1"
 
 
+def test_a_uri_of_another_machines_file_is_refused(router: StorageRouter) -> None:
+    """Two slashes too few: the first folder would be lost in silence."""
+    with pytest.raises(StorageError, match=r"names the machine 'data'\. Write file:/// and the whole path") as caught:
+        router.read("file://data/x.csv")
+    assert not caught.value.recoverable
+    assert router.local_path("file://localhost/a/b") == "/a/b"
+
+
+def test_a_uri_may_name_a_drive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `pathlib.Path.as_uri()` makes it on Windows."""
+    monkeypatch.setattr(os.path, "splitdrive", ntpath.splitdrive)
+    assert path_of("file:///C:/my%20data/x.csv") == "C:/my data/x.csv"
+    assert path_of("file:///data/x.csv") == "/data/x.csv"
+
+
 def test_a_routers_copy_shares_storages_and_not_live_values(router: StorageRouter) -> None:
     live = LiveStore()
     copy = router.with_(live=live)
@@ -212,6 +237,20 @@ def test_the_processs_own_folder_is_gone_with_the_process(tmp_path: Path) -> Non
     done = fresh_process("-c", source, cwd=tmp_path, env={"TMPDIR": str(tmp_path)})
     assert done.stdout.startswith(str(tmp_path)), done.stderr
     assert os.listdir(tmp_path) == []
+
+
+def test_threads_that_ask_for_the_processs_own_folder_at_once_all_keep_what_they_write(tmp_path: Path) -> None:
+    source = (
+        "import os, sys, threading\nfrom fledge.storage import StorageRouter\n"
+        "sys.setswitchinterval(1e-6)\ntogether, uris = threading.Barrier(12), []\n"
+        "def write():\n    router = StorageRouter()\n    together.wait()\n"
+        "    uris.append(router.new_uri('x'))\n    router.write(uris[-1], b'1')\n"
+        "threads = [threading.Thread(target=write) for _ in range(12)]\n"
+        "for one in threads: one.start()\nfor one in threads: one.join()\n"
+        "print(len(uris), all(map(os.path.exists, uris)))\n"
+    )
+    done = fresh_process("-c", source, cwd=tmp_path, env={"TMPDIR": str(tmp_path)})
+    assert (done.stdout, os.listdir(tmp_path)) == ("12 True\n", []), done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

@@ -81,8 +81,15 @@ def scheme_of(uri: str) -> str:
 
 
 def path_of(uri: str) -> str:
-    """The local path of a plain path or a `file://` URI."""
-    return parse.unquote(parse.urlsplit(uri).path) if scheme_of(uri) == "file" else uri
+    """The local path of a plain path or a `file://` URI. StorageError for the URI of another machine's file."""
+    if scheme_of(uri) != "file":
+        return uri
+    parts = parse.urlsplit(uri)
+    if parts.netloc not in ("", "localhost"):
+        way_out = "Write file:/// and the whole path, or the path alone"
+        raise StorageError(uri, f"names the machine {parts.netloc!r}. {way_out}", recoverable=False)
+    path = parse.unquote(parts.path)
+    return path[1:] if os.path.splitdrive(path[1:])[0] else path  # file:///C:/data on Windows
 
 
 class LocalStorage:
@@ -95,6 +102,8 @@ class LocalStorage:
         try:
             with open(path_of(uri), "rb") as file:
                 return file.read()
+        except StorageError:
+            raise
         except (OSError, ValueError) as exc:  # ValueError: a zero byte in the name
             raise StorageError(uri, f"cannot be read: {_reason(exc)}") from exc
 
@@ -277,7 +286,7 @@ class StorageRouter:
                 package = providers.FOR_SCHEMES.get(scheme)
                 way_out = f"pip install {package}" if package else "install the plugin that brings this scheme"
                 raise StorageError(uri, f"no storage for scheme {scheme!r}. {way_out}", recoverable=False)
-            found = self._storages[scheme] = factory()
+            found = self._storages.setdefault(scheme, factory())  # another thread may have made one meanwhile
         return found
 
     def exists(self, uri: str) -> bool:
@@ -326,8 +335,9 @@ _folders: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def _process_folder() -> str:
+    """The folder, removed at exit by its own finalizer. Two threads may each make one: both stay until then."""
     if not _folders or not os.path.isdir(_folders[0].name):
-        _folders[:] = [tempfile.TemporaryDirectory(prefix="fledge-")]  # removed at exit by its own finalizer
+        _folders.insert(0, tempfile.TemporaryDirectory(prefix="fledge-"))
     return _folders[0].name
 
 
