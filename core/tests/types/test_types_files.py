@@ -148,6 +148,19 @@ def test_a_directory_is_published_listed_and_walked(tmp_path: Path, storage: Sto
     assert Path(handle.new_file("b.txt")).read_text() == "hello"
 
 
+def test_what_is_in_a_directory_that_is_here_is_not_fetched_again(
+    tmp_path: Path, bucket: Bucket, storage: StorageRouter
+) -> None:
+    (tmp_path / "data" / "deep").mkdir(parents=True)
+    _local(tmp_path / "data", "b.txt")
+    _local(tmp_path / "data" / "deep")
+    literal = REGISTRY.to_literal(FlyteDirectory(tmp_path / "data"), FlyteDirectory, storage)
+    file, deep = REGISTRY.to_python(literal, FlyteDirectory, storage).listdir()
+    assert file.is_remote
+    assert [Path(file).read_text(), *(Path(one).read_text() for one in deep.listdir())] == ["hello", "hello"]
+    assert bucket.fetched == 1
+
+
 def test_what_is_written_to_a_remote_file_is_uploaded_when_all_went_well(
     bucket: Bucket, storage: StorageRouter
 ) -> None:

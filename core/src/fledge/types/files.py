@@ -269,7 +269,13 @@ class FlyteDirectory(RemoteHandle[F]):
         """What is in it, by name."""
         with os.scandir(self) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
-        return [self.new_dir(entry.name) if entry.is_dir() else self.new_file(entry.name) for entry in found]
+        return [self._entry(entry) for entry in found]
+
+    def _entry(self, entry: os.DirEntry[str]) -> FlyteFile | FlyteDirectory:
+        """A handle on something in it, which is here by now and need not be downloaded again."""
+        made = self.new_dir(entry.name) if entry.is_dir() else self.new_file(entry.name)
+        made._local = entry.path  # noqa: SLF001 - of the class above
+        return made
 
     def crawl(self) -> Iterator[tuple[str, str]]:
         """(local path of this directory, path below it) of every file at every depth, by name."""
