@@ -14,6 +14,7 @@ import pytest
 
 from core.tests.support import fresh_process
 from fledge import current_context, task, workflow
+from fledge.async_function import AsyncPythonFunctionTask
 from fledge.errors import CallError, TaskTimeoutError
 
 
@@ -100,6 +101,22 @@ def test_the_users_exception_reaches_the_awaiting_code_as_itself() -> None:
         with pytest.raises(ValueError, match="mine") as caught:
             await fails()
         assert caught.value is error
+
+    asyncio.run(main())
+
+
+def test_awaiting_a_task_that_raises_stop_iteration_comes_to_an_end() -> None:
+    class Stops(AsyncPythonFunctionTask[None]):
+        def post_execute(self, user_params: object, rval: object) -> object:
+            raise StopIteration(rval)
+
+    async def one() -> int:
+        return 1
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match=r"an awaited task raised StopIteration\(1\)") as caught:
+            await Stops(None, one)()
+        assert isinstance(caught.value.__cause__, StopIteration)
 
     asyncio.run(main())
 

@@ -61,7 +61,7 @@ class AsyncPythonFunctionTask(PythonFunctionTask[T]):
                 with FlyteContextManager.with_context(ctx.with_(cancellation=scope)):
                     settle, value = outcome.set_result, super(AsyncPythonFunctionTask, self).__call__(*args, **kwargs)
             except BaseException as exc:  # noqa: BLE001 - handed to whoever awaits
-                settle, value = outcome.set_exception, exc
+                settle, value = outcome.set_exception, _awaitable(exc)
             loop.call_soon_threadsafe(settle, value)
 
         threading.Thread(target=context.run, args=(run,), name=f"fledge-{self.name}", daemon=True).start()
@@ -89,6 +89,15 @@ class AsyncPythonFunctionTask(PythonFunctionTask[T]):
             return body.result()
         finally:
             forget()
+
+
+def _awaitable(error: BaseException) -> BaseException:
+    """StopIteration would end whoever awaits, and no future takes it: Python makes a RuntimeError of it, too."""
+    if not isinstance(error, StopIteration):
+        return error
+    made = RuntimeError(f"an awaited task raised {error!r}")
+    made.__cause__ = error
+    return made
 
 
 async def _without_home(coroutine: Value) -> Value:
