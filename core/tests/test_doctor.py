@@ -142,6 +142,13 @@ def test_doctor_tells_the_price_of_each_plugin_and_the_environment(site: Path) -
     assert report["environment"]["FLEDGE_LOG"] == "ERROR"
 
 
+def test_doctor_tells_the_price_where_python_knows_no_resource_module(site: Path) -> None:
+    """As on Windows."""
+    (site / "resource.py").write_text("raise ImportError('there is none')")
+    prices = {one["plugin"]: one for one in json.loads(fledge(site, "doctor", "--json")[1])["plugins"]}
+    assert prices["one"]["load_ms"] is not None
+
+
 def test_a_variable_that_nobody_reads_is_named_with_the_nearest_one(tmp_path: Path) -> None:
     env = {"FLEDGE_DISABLE_PLUGINS": INSTALLED, "FLEDGE_CACHE_DIRR": "/tmp", "FLEDGE_CACHE": "0"}
     done = fresh_process("-m", "fledge.cli", "doctor", "--json", cwd=tmp_path, env=env)

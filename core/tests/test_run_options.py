@@ -50,6 +50,12 @@ TASKS = """
         time.sleep(600)
 
     @task
+    def prints_bytes() -> int:
+        os.write(1, b"caf\\xe9 ")
+        os.write(1, "\u2192 ".encode())
+        return 1
+
+    @task
     def asks(fifo: str) -> None:
         print("ready")
         print("for", Path(fifo).read_text())
@@ -70,8 +76,8 @@ def tasks(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(textwrap.dedent(TASKS))
 
 
-def run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    env = {"TMPDIR": str(tmp_path / "tmp"), "PYTHONUNBUFFERED": "1"}
+def run(tmp_path: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    env = {"TMPDIR": str(tmp_path / "tmp"), "PYTHONUNBUFFERED": "1", **more}
     (tmp_path / "tmp").mkdir(exist_ok=True)
     return fresh_process("-m", "fledge.cli", "run", *arguments, cwd=tmp_path, env=env)
 
@@ -103,6 +109,12 @@ def test_the_page_of_a_run_like_a_container_is_told(tmp_path: Path) -> None:
     done = run(tmp_path, "--like-container", "tasks.py:has_a_page", "--a", "1")
     page = tmp_path / done.stderr.rpartition("page: ")[2].strip()
     assert page.read_text().startswith("<!doctype html>")
+
+
+def test_what_a_terminal_cannot_show_of_an_isolated_run_is_spelled_out(tmp_path: Path) -> None:
+    """And does not cost what comes behind it."""
+    done = run(tmp_path, "--isolate", "tasks.py:prints_bytes", PYTHONIOENCODING="ascii")
+    assert done.stdout == "caf\\ufffd \\u2192 o0: 1\n", done.stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a named pipe")

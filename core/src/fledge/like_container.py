@@ -142,7 +142,7 @@ def _finished(
     try:
         _wait(process, readers, timeout_s)
     except BaseException as exc:
-        _kill_group(process.pid)
+        _kill(process)
         process.wait()
         if isinstance(exc, subprocess.TimeoutExpired):
             raise TaskTimeoutError(task_name, timeout_s or 0) from None
@@ -183,16 +183,21 @@ class _Reader(threading.Thread):
     def _take(self, text: str) -> None:
         self._parts.append(text)
         if self._to is not None:
+            encoding = self._to.encoding or "utf-8"
             try:
-                self._to.write(text)
+                self._to.write(text.encode(encoding, "backslashreplace").decode(encoding))
                 self._to.flush()
             except (OSError, ValueError):  # nobody reads it any more: the process goes on
                 self._to = None
 
 
-def _kill_group(pid: int) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """With all it has started, where the platform has process groups."""
     with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
-        os.killpg(pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
 
 
 def _read(out: Path) -> tuple[literals.LiteralMap | None, errors.ErrorDocument | None]:

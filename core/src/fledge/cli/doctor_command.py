@@ -25,14 +25,18 @@ __all__ = ["Finding", "PluginPrice", "diagnose", "doctor_command", "loaded_plugi
 
 # In a fresh interpreter that has loaded what every program with a task has, so that only the plugin's share counts.
 _PROBE = """
-import json, resource, sys, time
+import json, os, sys, time
 import fledge.decorators, fledge.function, fledge.hooks.loading, fledge.wiring
 
 def memory():
     try:
         with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
-    except OSError:  # macOS has no /proc, and tells the peak in bytes
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:  # macOS has no /proc, and tells the peak in bytes; Windows has neither
+        try:
+            import resource
+        except ImportError:
+            return 0
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 known, before, start = set(sys.modules), memory(), time.perf_counter()
