@@ -69,6 +69,15 @@ def test_a_misspelt_option_of_a_workflow_names_the_nearest_one() -> None:
             return a
 
 
+@pytest.mark.parametrize("decorate", [task, workflow])
+def test_a_misspelt_name_inside_a_module_is_told_with_its_parameter(decorate: Callable[..., Any]) -> None:
+    with pytest.raises(DefinitionError, match=r"annotation 'functools\.Partial' of 'a' cannot be read: .* 'Partial'"):
+
+        @decorate
+        def configured(a: functools.Partial) -> int:  # type: ignore[name-defined] # that is the point
+            return 1
+
+
 def _plain(self: Any, a: int) -> int:
     return a
 

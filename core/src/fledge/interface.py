@@ -428,7 +428,7 @@ def _hints(function: Callable[..., object], whole: str) -> dict[str, Native]:
             )[name]
         except NameError as exc:
             raise UnresolvedAnnotation(f"{whole}: annotation of {name!r}: {exc}") from exc
-        except (SyntaxError, TypeError) as exc:
+        except (AttributeError, SyntaxError, TypeError) as exc:
             raise DefinitionError(f"{whole}: annotation {annotation!r} of {name!r} cannot be read: {exc}") from exc
     return annotations
 
