@@ -159,6 +159,7 @@ def size(file: FlyteFile) -> int:
         (lambda: twice(n=numbers()["a"]), r"n0\.o0\['a'\] leads nowhere, as n0\.o0 is a list"),
         (lambda: twice(n=named()[0]), r"n0\.o0\[0\] leads nowhere, as n0\.o0 is a dict"),
         (lambda: twice(n=number().real), r"n0\.o0\['real'\] leads nowhere, as n0\.o0 is a value with nothing inside"),
+        (lambda: twice(n=maybe()[0]), r"n0\.o0\[0\] leads nowhere, as n0\.o0 is a union, into which Flyte"),
         (lambda: twice(n=point().w), r"n0\.o0\['w'\] leads nowhere, as n0\.o0 is a structured value with x, y"),
         (lambda: text_of(text=numbers()[0]), r"expected str, and n0\.o0\[0\] is a part of list\[int\]"),
     ],

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["is_assignable", "type_at"]
 
 _IGNORED = ("structure", "metadata", "annotation")
-_WITHIN = {"collection_type": "a list, whose steps are whole numbers", "map_value_type": "a dict, whose steps are str"}
+_WITHIN = {
+    "collection_type": "a list, whose steps are whole numbers",
+    "map_value_type": "a dict, whose steps are str",
+    "union_type": "a union, into which Flyte does not look",
+}
 
 
 def is_assignable(source: types.LiteralType, target: types.LiteralType) -> bool:
@@ -110,7 +114,7 @@ def _bare(one: types.LiteralType) -> types.LiteralType:
 
 
 def type_at(one: types.LiteralType, steps: Sequence[str | int]) -> types.LiteralType | None:
-    """The type that a path leads to; None where only the value knows, inside structured values and unions.
+    """The type that a path leads to; None where only the value knows, inside structured values.
 
     Raises:
         LookupError: A step leads nowhere; its arguments are the number of the step and what is there.
@@ -121,8 +125,6 @@ def type_at(one: types.LiteralType, steps: Sequence[str | int]) -> types.Literal
             one = one.collection_type
         elif kind == "map_value_type" and isinstance(step, str):
             one = one.map_value_type
-        elif kind == "union_type":
-            return None
         elif kind == "simple" and one.simple == idl.types.SimpleType.STRUCT:
             _check_property(one, number, step)
             return None
