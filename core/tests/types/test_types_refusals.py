@@ -110,6 +110,8 @@ REFUSED: list[tuple[Any, str | None, str]] = [  # Any: annotations. Then: steps 
     (Optional[dict[str, Strange]], "[]", "dataclass"),
     (Outer, ".rows[][].odd", "dataclass"),
     (Mixed, "", "all be str"),
+    (dict[Mixed, int], "", "all be str"),
+    (dict[Empty, int], "", "no members"),
     (Empty, "", "no members"),
     (Literal[b"x"], "", "not b'x'"),
     (Untyped, ".a", "Name the type"),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fledge.types.base import TypeRegistry
     from fledge.types.kinds import Annotation, Value
 
-__all__ = ["EnumTransformer", "LiteralTransformer"]
+__all__ = ["EnumTransformer", "LiteralTransformer", "enum_refusal"]
 
 _BASES = (str, int, float, bool)
 
@@ -37,10 +37,7 @@ class EnumTransformer(TypeTransformer[Enum]):
         super().__init__("DefaultEnumTransformer", Enum)
 
     def refusal(self, python_type: Annotation) -> str:
-        kinds = {type(member.value) for member in python_type}
-        if len(kinds) == 1 and kinds <= set(_BASES):
-            return ""
-        return "The values of an Enum must all be str, or all int, float or bool" if kinds else "It has no members"
+        return enum_refusal(python_type)
 
     def plain_form(self, python_type: Annotation, registry: TypeRegistry) -> PlainForm:
         base = registry.plain_form(_value_type(python_type))
@@ -70,6 +67,14 @@ class EnumTransformer(TypeTransformer[Enum]):
 
         plain = self.plain_form(python_type, registry)
         return Converter(python_type, literal_type, fill, read, plain=plain, classes=(python_type,))
+
+
+def enum_refusal(enum_type: type[Enum]) -> str:
+    """Why the members of an Enum cannot travel; empty when they can."""
+    kinds = {type(member.value) for member in enum_type}
+    if len(kinds) == 1 and kinds <= set(_BASES):
+        return ""
+    return "The values of an Enum must all be str, or all int, float or bool" if kinds else "It has no members"
 
 
 def _value_type(enum_type: Annotation) -> type:

@@ -7,10 +7,13 @@ found only when there is one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from enum import Enum
 from typing import TYPE_CHECKING, get_args
 
 from fledge import idl
+from fledge.errors import type_name
 from fledge.types.base import TypeTransformer
+from fledge.types.choices import enum_refusal
 from fledge.types.converter import Converter, PlainForm
 from fledge.types.freeform import convert_dict, copy_free_dict, is_key, key_from_text
 from fledge.types.hints import unwrap
@@ -162,10 +165,11 @@ class DictTransformer(TypeTransformer[dict[Value, Value]]):
         super().__init__("Typed Dict", dict)
 
     def refusal(self, python_type: Annotation) -> str:
-        args = get_args(python_type)
-        if args and not is_key(unwrap(args[0])[0]):
+        key = unwrap(get_args(python_type)[0])[0] if get_args(python_type) else str
+        if not is_key(key):
             return "Its keys must be str, int, bool, float, date, datetime or an Enum"
-        return ""
+        reason = enum_refusal(key) if isinstance(key, type) and issubclass(key, Enum) else ""
+        return f"Its keys cannot be {type_name(key)}. {reason}" if reason else ""
 
     def parts(self, python_type: Annotation) -> Iterable[tuple[str, Annotation]]:
         args = get_args(python_type)
@@ -197,10 +201,10 @@ class DictTransformer(TypeTransformer[dict[Value, Value]]):
     def compile(self, python_type: Annotation, registry: TypeRegistry) -> Converter:
         args = get_args(python_type)
         if args and unwrap(args[0])[0] is str:
-            return self._compileconvert_dict(python_type, registry)
+            return self._compile_map(python_type, registry)
         return compile_struct(python_type, self.plain_form(python_type, registry), msgpack_struct_type)
 
-    def _compileconvert_dict(self, python_type: Annotation, registry: TypeRegistry) -> Converter:
+    def _compile_map(self, python_type: Annotation, registry: TypeRegistry) -> Converter:
         item = registry.converter(get_args(python_type)[1])
         fill_item, read_item = item.fill, item.read
         plain = _plain_if_all_have(self, python_type, registry, item)
