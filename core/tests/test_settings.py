@@ -116,6 +116,12 @@ def test_a_pair_has_two_ends(pair: Any) -> None:
         Resources(cpu=pair)
 
 
+@pytest.mark.parametrize("quantity", ["-1", "1Gi\n", "1 Gi", "1Q", -1, float("inf")])
+def test_what_no_container_can_ask_for_is_refused(quantity: Any) -> None:
+    with pytest.raises(DefinitionError, match=r"Resources\(mem=.*not a Kubernetes quantity"):
+        Resources(mem=quantity)
+
+
 # -- the environment ---------------------------------------------------------------------------------------------------
 
 

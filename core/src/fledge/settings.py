@@ -36,8 +36,8 @@ __all__ = [
     "quantity_of",
 ]
 
-# A Kubernetes quantity: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-_QUANTITY = re.compile(r"^[+-]?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?$")
+# A Kubernetes quantity, which for resources is never below zero: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+_QUANTITY = re.compile(r"\+?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
 _SUFFIXES = {
     "": 1.0,
     "k": 1e3,
@@ -48,7 +48,7 @@ _SUFFIXES = {
     **{f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", start=1)},
 }
 _RESOURCES = ("cpu", "mem", "gpu", "ephemeral_storage")
-_ENV_NAME = re.compile(r"^[A-Z_][A-Z0-9_]*$")
+_ENV_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 Quantity = str | int | float | None
 
@@ -80,7 +80,7 @@ class Resources:
             if isinstance(value, tuple) and len(value) != 2:
                 raise DefinitionError(f"Resources({name}={value!r}): a pair is (request, limit)")
             for one in value if isinstance(value, tuple) else (value,):
-                if isinstance(one, bool) or (one is not None and not _QUANTITY.match(str(one))):
+                if isinstance(one, bool) or (one is not None and not _QUANTITY.fullmatch(str(one))):
                     raise DefinitionError(
                         f"Resources({name}={value!r}): not a Kubernetes quantity. E.g. cpu='500m', mem='1Gi', gpu=1"
                     )
@@ -227,7 +227,7 @@ class Secret:
     env_var: str | None = None
 
     def __post_init__(self) -> None:
-        if self.env_var is not None and not _ENV_NAME.match(self.env_var):
+        if self.env_var is not None and not _ENV_NAME.fullmatch(self.env_var):
             raise DefinitionError(
                 f"Secret(env_var={self.env_var!r}): use capital letters, digits and _ only, no digit first"
             )
