@@ -21,6 +21,7 @@ from fledge import idl
 from fledge.errors import short_repr, type_name
 from fledge.promise import Promise
 from fledge.types.mismatch import Mismatch
+from fledge.types.times import parse_datetime
 
 if TYPE_CHECKING:
     from fledge.context import FlyteContext
@@ -115,10 +116,6 @@ def _bool(text: str) -> bool:
     return _TRUTH[text.lower()]
 
 
-def _datetime(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
 _UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -133,7 +130,7 @@ _SCALARS: Mapping[Any, tuple[typing.Callable[[str], object], str]] = {  # Any: t
     float: (float, ""),
     str: (str, ""),
     date: (date.fromisoformat, "write it as 2024-02-29"),
-    datetime: (_datetime, "write it as 2024-02-29T12:30:00Z"),
+    datetime: (parse_datetime, "write it as 2024-02-29T12:30:00Z"),
     timedelta: (_timedelta, "write seconds, or a number with s, m, h or d, as 90, 15m or 1.5h"),
     Decimal: (Decimal, ""),
 }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fledge.types.base import TypeRegistry
     from fledge.types.kinds import Annotation
 
-__all__ = ["TIMES"]
+__all__ = ["TIMES", "parse_datetime"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MIN_S = -62135596800  # 0001-01-01T00:00:00Z
@@ -146,8 +146,8 @@ def _unpack_text(python_type: Annotation, parse: Callable[[str], Value]) -> Call
     return unpack
 
 
-def _parse_datetime(text: str) -> datetime:
-    """Python 3.10 does not know the Z that JSON writers put for UTC."""
+def parse_datetime(text: str) -> datetime:
+    """ISO text. Python 3.10 does not know the Z that JSON writers put for UTC."""
     return datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text)
 
 
@@ -185,7 +185,7 @@ TIMES: tuple[TypeTransformer[Value], ...] = (
         _fill_datetime,
         _read_datetime,
         _pack_text(datetime, datetime.isoformat),
-        _unpack_text(datetime, _parse_datetime),
+        _unpack_text(datetime, parse_datetime),
         {"type": "string", "format": "date-time"},
     ),
     ScalarTransformer(
