@@ -15,8 +15,10 @@ FOR_CONFIGS = {  # top-level module of a task_config's type
 FOR_SCHEMES = {  # of a storage URI
     "abfs": "fledge-storage",
     "abfss": "fledge-storage",
+    "az": "fledge-storage",
     "gs": "fledge-storage",
     "s3": "fledge-storage",
+    "s3a": "fledge-storage",
 }
 FOR_TYPES = {  # top-level module of a Python type
     "pandas": "fledge-dataframes",

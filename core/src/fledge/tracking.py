@@ -30,7 +30,6 @@ class TrackedInstance:
     def __init__(self) -> None:
         frame = _module_frame()
         self._instantiated_in: str | None = frame.f_globals.get("__name__") if frame else None
-        self._module_file: str | None = frame.f_code.co_filename if frame else None
         self._lhs: str | None = None
 
     @property

@@ -28,10 +28,10 @@ def merge(
         ContributionConflictError: Two different values for one key, and no preference settles it.
         SerializationError: A key is not text.
     """
-    merge = _Merge(field, {who: mapping for who, mapping in contributions if mapping}, prefer)
-    for who in sorted(merge.given):
-        merge.add(merge.merged, merge.given[who], (), who)
-    return merge.merged, merge.origins
+    work = _Merge(field, {who: mapping for who, mapping in contributions if mapping}, prefer)
+    for who in sorted(work.given):
+        work.add(work.merged, work.given[who], (), who)
+    return work.merged, work.origins
 
 
 class _Merge:

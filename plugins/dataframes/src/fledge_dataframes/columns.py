@@ -152,7 +152,7 @@ class Declared:
 
 
 def declared(metadata: Sequence[object]) -> Declared:
-    """Read the metadata of an `Annotated` frame type; what is none of ours (a hash method, a text) is left to others.
+    """Read the metadata of an `Annotated` frame type: a text is the format; a hash method is not ours.
 
     Raises:
         DefinitionError: Two formats, sets of columns or schemas; a column whose type has no literal type; CSV in
