@@ -160,6 +160,14 @@ def test_a_column_of_mixed_values_is_named(registry: TypeRegistry) -> None:
         _write(registry, pd.DataFrame, pd.DataFrame({"a": [1, 2], "b": [1, "x"]}))
 
 
+@pytest.mark.parametrize("kind", [pd.SparseDtype(int), np.longdouble], ids=["sparse", "long"])
+def test_numbers_that_arrow_does_not_know_are_refused_also_in_a_local_run(kind: Any, registry: TypeRegistry) -> None:
+    if kind is np.longdouble and np.dtype(kind).itemsize == 8:
+        pytest.skip("no long floats here")
+    with pytest.raises(TypeConversionError, match=r"^inputs\.flights.*(Sparse pandas data|float128)"):
+        _write(registry, pd.DataFrame, pd.DataFrame({"a": pd.Series([0, 1]).astype(kind)}))
+
+
 @pytest.mark.parametrize(
     "column",
     [

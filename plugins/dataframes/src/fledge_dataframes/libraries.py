@@ -163,8 +163,12 @@ def _to_lazy(table: pa.Table) -> Frame:
 def _pandas_is_sound(frame: pd.DataFrame) -> bool:
     """Numbers and times always convert; an object column may hold anything, and two columns may have one name."""
     names = {str(name) for name in frame.columns}
-    kinds = {dtype.kind for dtype in [*frame.dtypes, frame.index.dtype]}
-    return len(names) == frame.shape[1] > 0 and kinds <= set("biufmM")
+    return len(names) == frame.shape[1] > 0 and all(map(_converts, {*frame.dtypes, frame.index.dtype}))
+
+
+def _converts(dtype: Any) -> bool:  # Any: a type of numpy or pandas
+    """Arrow knows neither the long floats of numpy nor the sparse columns of pandas."""
+    return dtype.kind in "biufmM" and getattr(dtype, "itemsize", 8) <= 8 and type(dtype).__name__ != "SparseDtype"
 
 
 TABLE = Library("pyarrow.Table", ("pyarrow.lib.Table",), lambda table: table, lambda table: table)
