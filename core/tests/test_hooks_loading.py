@@ -110,6 +110,14 @@ def test_a_zip_on_the_path_is_searched_too(tmp_path: Path) -> None:
     assert installed_plugins([str(tmp_path / "plugins.zip")]) == [InstalledPlugin("z", "zipped", "3.0", "zipped.hooks")]
 
 
+def test_a_damaged_distribution_in_a_zip_hurts_nobody(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "damaged.zip", "w") as archive:
+        archive.writestr("nameless-1.dist-info/METADATA", "Metadata-Version: 2.1\n")
+        archive.writestr("other-1.dist-info/entry_points.txt", "[fledge]\nz = zipped.hooks\n")
+    found = installed_plugins([str(tmp_path / "damaged.zip")])
+    assert found == [InstalledPlugin("z", "unknown", "unknown", "zipped.hooks")]
+
+
 def test_what_is_no_plugin_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "broken-1.0.dist-info").mkdir()
     (tmp_path / "broken-1.0.dist-info" / "entry_points.txt").write_bytes(b"\xff[fledge]\nx = y\n")

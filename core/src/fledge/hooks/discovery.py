@@ -100,7 +100,8 @@ def _elsewhere(entry: str) -> Iterator[InstalledPlugin]:
     from importlib.metadata import distributions  # noqa: PLC0415 - expensive, and rarely needed
 
     for distribution in distributions(path=[entry]):
-        name = distribution.metadata["Name"].lower().replace("_", "-")
         for point in distribution.entry_points:
             if point.group == GROUP:
-                yield InstalledPlugin(point.name, name, distribution.version, point.value)
+                told = distribution.metadata  # of a damaged installation it says nothing
+                name, version = (told[key] if key in told else "unknown" for key in ("Name", "Version"))
+                yield InstalledPlugin(point.name, name.lower().replace("_", "-"), version, point.value)
