@@ -103,5 +103,6 @@ def _elsewhere(entry: str) -> Iterator[InstalledPlugin]:
         for point in distribution.entry_points:
             if point.group == GROUP:
                 told = distribution.metadata  # of a damaged installation it says nothing
-                name, version = (told[key] if key in told else "unknown" for key in ("Name", "Version"))
-                yield InstalledPlugin(point.name, name.lower().replace("_", "-"), version, point.value)
+                name = told["Name"].lower().replace("_", "-") if "Name" in told else "unknown"
+                version = told["Version"] if "Version" in told else "unknown"  # noqa: SIM401 - its protocol has no get
+                yield InstalledPlugin(point.name, name, version, point.value)
