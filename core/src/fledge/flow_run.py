@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +27,7 @@ __all__ = ["Graph", "run_graph"]
 _log = lazy_logger("fledge.workflow")
 
 Outputs = dict[str, "literals.Literal"]
+Source = Callable[[Mapping[str, Outputs]], "literals.Literal"]
 
 
 class Graph(Protocol):
@@ -182,7 +183,9 @@ def _run_node(
 def _outputs_of(name: str, node: Node, ctx: FlyteContext, results: Mapping[str, Outputs]) -> Outputs:
     entity: Any = node.entity  # Any: a task or a workflow; both have local_execute
     try:
-        inputs = {binding.var: Promise(binding.var, _resolve(binding.binding, results)) for binding in node.bindings}
+        if node.sources is None:  # once: the graph is whole when it runs
+            node.sources = [(binding.var, _source(binding.binding)) for binding in node.bindings]
+        inputs = {name: Promise(name, source(results)) for name, source in node.sources}
         if node.task_metadata is not None:
             return dict(entity.run_locally(ctx, entity.input_literals(ctx, inputs), node.task_metadata).literals)
         result = entity.local_execute(ctx, **inputs)
@@ -193,6 +196,18 @@ def _outputs_of(name: str, node: Node, ctx: FlyteContext, results: Mapping[str, 
         return {}
     promises = result if isinstance(result, tuple) else (result,)
     return {promise.var: promise.val for promise in promises}
+
+
+def _source(data: literals.BindingData) -> Source:
+    """How to get the input. Nearly all bindings are one of two kinds; the others are worked out anew in each run."""
+    kind = data.WhichOneof("value")
+    if kind == "scalar":
+        constant = _resolve(data, {})
+        return lambda _: constant
+    if kind == "promise" and not data.promise.attr_path:
+        node_id, var = data.promise.node_id, data.promise.var
+        return lambda results: results[node_id][var]
+    return lambda results: _resolve(data, results)
 
 
 def _resolve(data: literals.BindingData, results: Mapping[str, Outputs]) -> literals.Literal:

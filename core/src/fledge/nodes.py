@@ -7,7 +7,7 @@ were first used, so that one program always gives the same bytes.
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -80,7 +80,8 @@ class Node:
 
     `overrides` holds what the serializer writes into the node's `TaskNodeOverrides`; what belongs to the metadata is
     written there at once, and `task_metadata` is what a local run honours in place of the task's own. `outputs` are
-    what can be bound elsewhere, `references` the messages that do so: they hold the node's id.
+    what can be bound elsewhere, `references` the messages that do so: they hold the node's id. `sources` is what a
+    local run has made of the bindings: from the results of the nodes above to each input's literal.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Node:
     overrides: dict[str, Any] = field(default_factory=dict)  # Any: Resources, image names, ...
     task_metadata: TaskMetadata | None = None
     references: list[types.OutputReference] = field(default_factory=list)
+    sources: Sequence[tuple[str, Callable[[Any], literals.Literal]]] | None = None  # Any: by node id and output
 
     def runs_before(self, other: Node | Promise | VoidPromise) -> None:
         """The other node waits for this one."""
