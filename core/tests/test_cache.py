@@ -357,6 +357,29 @@ def test_without_source_a_version_is_asked_for() -> None:
         task(cache=True)(namespace["f"])
 
 
+def test_a_folder_that_cannot_be_read_whole_means_no_caching(
+    cache_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "folder" / "closed"
+    closed.mkdir(parents=True)
+    scandir = os.scandir
+
+    def refuses(path: Any) -> Any:  # Any: of os.scandir; a user who may read everything cannot be refused for real
+        if os.fspath(path) == str(closed):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    @task(cache=True, cache_version="1")
+    def looks(folder: FlyteDirectory) -> int:
+        ran.append("looks")
+        return 1
+
+    monkeypatch.setattr(os, "scandir", refuses)
+    for _ in range(2):
+        looks(folder=FlyteDirectory(str(closed.parent)))
+    assert ran == ["looks", "looks"]
+
+
 def test_a_link_to_a_folder_means_no_caching(cache_dir: Path, tmp_path: Path) -> None:
     outside, folder = tmp_path / "outside", tmp_path / "folder"
     outside.mkdir()

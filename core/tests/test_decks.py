@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fledge import DeckField, FlyteContextManager, Secret, current_context, hookimpl, task
 from fledge.decks import Deck, Report, bar, page
 from fledge.hooks.manager import PluginManager
+from fledge.storage import StorageRouter
 
 
 @pytest.fixture
@@ -118,6 +119,21 @@ def test_a_page_that_cannot_be_written_breaks_nothing(tmp_path: Path, caplog: py
     with FlyteContextManager.with_context(context.with_(storage=storage)):
         assert full(a=0) == ""
     assert "the deck could not be written" in caplog.text
+
+
+def test_a_page_without_a_place_does_not_hide_the_error_of_the_task(tmp_path: Path) -> None:
+    class Nowhere(StorageRouter):
+        def new_uri(self, name: str = "") -> str:
+            raise OSError(28, "No space left on device", name)
+
+    @task(enable_deck=True)
+    def fails(a: int) -> float:
+        return 1 / a
+
+    context = FlyteContextManager.current_context()
+    nowhere = context.with_(storage=Nowhere(raw_prefix=str(tmp_path)))
+    with FlyteContextManager.with_context(nowhere), pytest.raises(ZeroDivisionError):
+        fails(a=0)
 
 
 def test_a_plugin_renders_its_values(folder: Path, manager: PluginManager) -> None:

@@ -202,13 +202,14 @@ def test_two_plugins_with_two_values_name_both_and_the_way_out(manager: PluginMa
 # -- events and rendering ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("error", [RuntimeError("observer"), SystemExit("observer")], ids=["error", "exit"])
 def test_an_observer_that_raises_is_logged_once_and_breaks_nothing(
-    manager: PluginManager, caplog: pytest.LogCaptureFixture
+    manager: PluginManager, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
     seen: list[str] = []
 
     def broken(event: Any) -> None:
-        raise RuntimeError("observer")
+        raise error
 
     manager.register(plugin(task_event=broken), "broken")
     manager.register(plugin(task_event=lambda event: seen.append(type(event).__name__)), "working")

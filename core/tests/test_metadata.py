@@ -150,6 +150,21 @@ def test_equal_fields_make_equal_metadata() -> None:
     assert TaskMetadata(retries=1) != TaskMetadata(retries=2)
 
 
+def test_metadata_has_a_hash_whatever_is_in_it() -> None:
+    one, other = (TaskMetadata(labels={"team": "a"}, tags={"of": "b"}, retries=2) for _ in range(2))
+    assert len({one, other, TaskMetadata()}) == 2
+
+
+def test_a_version_that_cannot_be_derived_fails_neither_the_text_nor_the_hash() -> None:
+    def fails() -> str:
+        raise AssertionError("nobody needs it")
+
+    metadata = TaskMetadata(cache=True, cache_version="x", retries=1).with_derived_version(fails)
+    assert "cache=True" in repr(metadata)
+    assert repr(metadata).endswith("cache_version=<derived>)")
+    assert hash(metadata) == hash(TaskMetadata(cache=True, cache_version="y", retries=1))
+
+
 def test_metadata_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         TaskMetadata().retries = 3  # type: ignore[misc] # the mistake under test

@@ -151,7 +151,7 @@ def _content_of(uri: str, name: str, storage: StorageRouter) -> str:
     path = pathlib.Path(storage.local_path(uri))
     digest = hashlib.sha256()
     try:
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        for file in _entries_below(path) if path.is_dir() else [path]:
             if file.is_symlink() and file.is_dir():
                 raise Uncacheable(name, f"{file} is a link to a folder, whose content is not looked at")
             if file.is_file():
@@ -163,6 +163,16 @@ def _content_of(uri: str, name: str, storage: StorageRouter) -> str:
     except OSError as exc:
         raise Uncacheable(name, f"{uri} cannot be read: {exc.strerror}") from exc
     return digest.hexdigest()
+
+
+def _entries_below(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Everything in the folder, at any depth, sorted. OSError: a part of it cannot be listed."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    listed = os.walk(folder, onerror=fail)
+    return sorted(pathlib.Path(at, name) for at, folders, files in listed for name in (*folders, *files))
 
 
 class ResultCache:

@@ -198,8 +198,8 @@ def keep_page(decks: Sequence[Deck], task_name: str, storage: StorageRouter) -> 
 
     It is never the reason for a run to fail.
     """
-    uri = page_uri(task_name, storage)
     try:
+        uri = page_uri(task_name, storage)
         storage.write(uri, page(decks, task_name).encode())
     except Exception:  # noqa: BLE001 - see above
         _log.exception("task %s: the deck could not be written", task_name)

@@ -138,8 +138,8 @@ def _run_parallel(
                 running[pool.submit(copied.run, _run_node, name, node, ctx, results, nodes)] = node
             ready = []
             done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                node = running.pop(future)
+            for future, node in [(one, node) for one, node in running.items() if one in done]:  # as they were started
+                del running[future]
                 error = future.exception()
                 if error is not None:
                     first_error = first_error or error

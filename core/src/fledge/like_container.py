@@ -119,6 +119,7 @@ def run_like_container(
     environment = {**os.environ, "PYTHONPATH": python_path, **settings.env, **task.environment, **(env or {})}
     if echo:
         environment.setdefault("PYTHONUNBUFFERED", "1")
+    environment["PYTHONIOENCODING"] = "utf-8"
     process = _finished(command, environment, timeout_s, task.name, (sys.stdout, sys.stderr) if echo else (None, None))
     outputs, error = _read(folder / "out")
     if outputs is None and error is None and process.returncode != 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -111,11 +111,22 @@ class TaskMetadata:
         if isinstance(timeout, int):
             object.__setattr__(self, "timeout", timedelta(seconds=timeout))
 
+    def __hash__(self) -> int:
+        """Without mappings, which have no hash, and without the version, which may have to be worked out."""
+        return hash((self.cache, self.deprecated, self.interruptible, self.retries, self.timeout))
+
+    def __repr__(self) -> str:
+        """A version that is derived is not worked out to be shown: that may fail."""
+        shown = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "cache_version"}
+        version = repr(self.cache_version) if self.derived_version is None else "<derived>"
+        told = ", ".join(f"{name}={value!r}" for name, value in shown.items())
+        return f"{type(self).__name__}({told}, cache_version={version})"
+
     def with_derived_version(self, derive: Callable[[], str]) -> TaskMetadata:
         """The same, but `derive` gives its `cache_version` when it is first read."""
         derived = object.__new__(type(self))
-        fields = {name: value for name, value in vars(self).items() if name != "cache_version"}
-        vars(derived).update(fields, _derive=derive)
+        given = {name: value for name, value in vars(self).items() if name != "cache_version"}
+        vars(derived).update(given, _derive=derive)
         return derived
 
     @property

@@ -66,15 +66,22 @@ def tasks_of(workflow: PythonFunctionWorkflow) -> list[PythonTask[Any]]:  # Any:
     """Every task that the workflow or one inside it runs, each once, in the order of first use."""
     found: dict[int, PythonTask[Any]] = {}  # Any: of any config
     for one in (workflow, *_workflows_inside(workflow, {})):
-        for node in (*one.nodes, *([one.failure_node] if one.failure_node is not None else [])):
+        for node in _steps(one):
             if not isinstance(node.entity, PythonFunctionWorkflow):
                 entity: Any = node.entity  # Any: a task, as it is no workflow
                 found.setdefault(id(entity), entity)
     return list(found.values())
 
 
+def _steps(workflow: PythonFunctionWorkflow) -> Iterator[Node]:
+    """Its nodes, and that of its failure handler."""
+    yield from workflow.nodes
+    if workflow.failure_node is not None:
+        yield workflow.failure_node
+
+
 def _workflows_inside(workflow: PythonFunctionWorkflow, seen: dict[int, bool]) -> Iterator[PythonFunctionWorkflow]:
-    for node in (*workflow.nodes, *([workflow.failure_node] if workflow.failure_node is not None else [])):
+    for node in _steps(workflow):
         inner = node.entity
         if isinstance(inner, PythonFunctionWorkflow) and id(inner) not in seen:
             seen[id(inner)] = True

@@ -67,6 +67,8 @@ def _packed(plain: object) -> idl.literals.Literal:
         (bytes, b"x", b"x"),
         (date, "2024-02-29", date(2024, 2, 29)),
         (datetime, "2024-02-29T12:00:00Z", datetime(2024, 2, 29, 12, tzinfo=timezone.utc)),
+        (datetime, "2024-02-29T12:00:00.123456789Z", datetime(2024, 2, 29, 12, 0, 0, 123456, timezone.utc)),
+        (datetime, "2024-02-29T12:00:00.5+00:00", datetime(2024, 2, 29, 12, 0, 0, 500000, timezone.utc)),
         (timedelta, 1.5, timedelta(seconds=1.5)),
         (Color, "red", Color.RED),
         (list[int], [1, 2], [1, 2]),

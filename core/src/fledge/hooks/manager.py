@@ -289,7 +289,7 @@ class PluginManager:
         for one in self._hooks["task_event"]:
             try:
                 self._call("task_event", one, {"event": event})
-            except Exception:  # noqa: BLE001 - an observer must never break the task it observes
+            except (Exception, SystemExit):  # noqa: BLE001 - an observer must never break the task it observes
                 self._report_once(one.plugin, "task_event")
 
     def render(self, value: object, python_type: type) -> str | None:

@@ -6,6 +6,7 @@ values it is ISO text and keeps its zone.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -147,7 +148,11 @@ def _unpack_text(python_type: Annotation, parse: Callable[[str], Value]) -> Call
 
 
 def parse_datetime(text: str) -> datetime:
-    """ISO text. Python 3.10 does not know the Z that JSON writers put for UTC."""
+    """ISO text. Python 3.10 knows neither the Z that JSON writers put for UTC nor a fraction of, say, nine digits."""
+    if sys.version_info < (3, 11):
+        import re  # noqa: PLC0415 - newer Pythons do without
+
+        text = re.sub(r"(?<=:\d\d)[.,](\d+)", lambda found: f".{found[1][:6]:0<6}", text)
     return datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text)
 
 
