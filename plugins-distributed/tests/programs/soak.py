@@ -18,6 +18,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from fledge_distributed import RankCancelled, RankFailed, Ranks, RankTimeout, current_rank
@@ -44,7 +45,7 @@ def fail_in_collective(payload: bytes) -> bytes:
     dist.init_process_group("gloo")
     dist.barrier()
     if current_rank().rank == 1:
-        FAULTS[payload.decode()]()
+        fail(payload.decode())
     dist.all_reduce(torch.ones(1))
     dist.barrier()
     return b""
@@ -53,9 +54,15 @@ def fail_in_collective(payload: bytes) -> bytes:
 def fail_alone(payload: bytes) -> bytes:
     """Rank 1 fails; the others sleep."""
     if current_rank().rank == 1:
-        FAULTS[payload.decode()]()
+        fail(payload.decode())
     threading.Event().wait()
     return b""
+
+
+def fail(name: str) -> None:
+    """One of the faults, once its time has been told."""
+    print(time.monotonic(), flush=True)
+    FAULTS[name]()
 
 
 def hang(_: bytes) -> bytes:
@@ -99,11 +106,12 @@ def repeated(body: Callable[[bytes], bytes], config: Ranks, repeats: int) -> int
         slowest = 0.0
         with no_leaks():
             for _ in range(repeats):
-                begun = time.perf_counter()
-                blamed[blame(name, body, config)] += 1
-                slowest = max(slowest, time.perf_counter() - begun)
+                who, took_s = blame(name, body, config)
+                blamed[who] += 1
+                slowest = max(slowest, took_s)
         wrong += sum(count for who, count in blamed.items() if not who.startswith("rank 1 "))
-        print(f"{config.nproc} ranks, {name:12} blamed: {dict(blamed)}, slowest {slowest:.2f} s", flush=True)
+        told = f"blamed: {dict(blamed)}, at most {slowest:.2f} s after the fault"
+        print(f"{config.nproc} ranks, {name:12} {told}", flush=True)
     return wrong
 
 
@@ -177,19 +185,30 @@ def own_number(_: bytes) -> bytes:
     return b"%d" % current_rank().rank
 
 
-def blame(name: str, body: Callable[[bytes], bytes], config: Ranks) -> str:
-    """Whom the error names, `rank 1 of 4 (local 1, node 0)`; all of an error that names another one is printed."""
+def blame(name: str, body: Callable[[bytes], bytes], config: Ranks) -> tuple[str, float]:
+    """Whom the error names, as `rank 1 of 4 (local 1, node 0)`, and how many seconds after the fault it came.
+
+    All of an error that names another rank is printed.
+    """
     who = "nobody"
     error: Exception | None = None
+    begun: list[float] = []
+
+    def on_log(rank: int, _: str, line: str) -> None:
+        if rank == 1 and not begun:
+            with suppress(ValueError):  # what gloo has to say
+                begun.append(float(line))
+
     try:
-        launch(name.encode(), body, config, on_log=lambda *_: None)
+        launch(name.encode(), body, config, on_log=on_log)
     except RankFailed as exc:
         who, error = str(exc).partition(":")[0], exc
     except Exception as exc:  # noqa: BLE001 - whatever it is, its first note names a rank
         who, error = str(getattr(exc, "__notes__", [repr(exc)])[0]), exc
+    took_s = time.monotonic() - begun[0] if begun else float("nan")
     if error is not None and not who.startswith("rank 1 "):
         print("".join(traceback.format_exception(type(error), error, error.__traceback__)), flush=True)
-    return who
+    return who, took_s
 
 
 if __name__ == "__main__":
