@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -44,6 +44,7 @@ from fledge_sql.text import (
 __all__ = ["CheckedQuery", "check_query", "query_error"]
 
 MAX_NAME_COMBINATIONS = 64
+_WITHOUT_VALUES = frozenset({"Catalog", "IO", "Out of Memory", "Parser", "Permission"})  # errors of the engine
 
 
 @dataclass(frozen=True)
@@ -304,12 +305,20 @@ def _mentioned(sql: str, message: str) -> int | None:
     return None
 
 
-def run_error(bound: BoundText, exc: EngineError, redact: Mapping[str, object], hint: str = "") -> QueryError:
-    """An error of a running query, at the author's place; values of secret parameters are taken out."""
+def run_error(bound: BoundText, exc: EngineError, secrets: Collection[str], hint: str = "") -> QueryError:
+    """An error of a running query, at the author's place.
+
+    Args:
+        bound: The text that ran.
+        exc: What the engine said.
+        secrets: Parameters whose values must not be seen. The engine quotes values in many forms (cut, escaped, as part
+            of a list), so its words are left out where they may hold one.
+        hint: A way out, when the caller knows one.
+    """
     message = _headline(exc)
-    for name, value in redact.items():
-        if isinstance(value, (str, bytes)) and value:
-            message = message.replace(value if isinstance(value, str) else value.decode("latin-1"), f"${name}")
+    if secrets and exc.kind not in _WITHOUT_VALUES:
+        listed = ", ".join(f"${name}" for name in secrets)
+        message = f"{exc.kind} Error; the engine's words are left out, because they may show a secret: {listed}"
     fields: dict[str, Any] = {"engine_error": exc.kind}  # Any: keyword arguments of one constructor
     if exc.position is not None:
         place = bound.author_position(exc.position)

@@ -237,7 +237,7 @@ def _named_errors(
     except EngineError as exc:
         if exc.interrupted:
             raise QueryCancelled("the query was interrupted") from exc
-        secret = {name: value for name, value in parameters.items() if query.parameters[name].secret}
+        secret = [name for name in parameters if query.parameters[name].secret]
         hint = ""
         if _OF_A_TABLE.search(exc.message):
             sources = [getattr(values[name], "__fspath__", lambda: "")() for name in query.tables]

@@ -188,6 +188,9 @@ def declare_input(name: str, annotation: Native) -> ParameterInput | NameInput |
     if _is_table(plain):
         return TableInput(name, _declared_columns(name, metadata))
     bare, optional = _without_none(plain)
+    metadata = (*metadata, *_split(bare)[1])  # of Annotated[...] | None
+    if any(isinstance(one, Identifier) for one in metadata):
+        raise SQLDefinitionError(f"input {name!r}: a name is never None. Drop the None beside its Identifier")
     secret = any(one is Secret or isinstance(one, Secret) for one in metadata)
     if _is_row(bare):
         way_out = f"Give its fields one by one, or a table as list[{bare.__name__}]"
