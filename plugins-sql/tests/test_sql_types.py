@@ -206,6 +206,19 @@ def test_a_value_that_its_type_cannot_hold_is_named(sql: str, kind: Any, words: 
         DuckDBTask("scalar", f"select {sql} as x", outputs=kwtypes(x=kind))()
 
 
+@dataclass
+class Large:
+    x: int
+
+
+@pytest.mark.parametrize("kind", [int, Decimal, list[int], list[Large]])
+def test_an_integer_of_128_bits_without_sign_is_refused(kind: Any) -> None:
+    """Arrow would give its largest value as -1."""
+    value = "340282366920938463463374607431768211455::uhugeint"
+    with pytest.raises(SQLDefinitionError, match="UHUGEINT"):
+        DuckDBTask("large", f"select {f'[{value}]' if kind == list[int] else value} as x", outputs=kwtypes(x=kind))
+
+
 def test_a_sum_is_an_int_in_free_rows() -> None:
     (row,) = DuckDBTask("sum", "select sum(i) as s, [sum(i)] as l from range(3) r(i)", outputs=kwtypes(r=list[dict]))()  # type: ignore[type-arg] # free-form rows
     assert row == {"s": 3, "l": [3]}
