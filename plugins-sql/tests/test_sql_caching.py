@@ -64,6 +64,10 @@ REASONS = {
     "select * from (select * from t limit 3)": "LIMIT without ORDER BY",
     "select distinct on (a) * from t": "DISTINCT ON without ORDER BY",
     "select * from t using sample 3": "sample",
+    "select * from t tablesample reservoir(3 rows)": "sample",
+    "select t.a from t positional join (select 1 as x) u": "POSITIONAL JOIN",
+    "select json_group_array(a) from t": "json_group_array() without ORDER BY",
+    "select reservoir_quantile(a, 0.5) from t": "reservoir_quantile() without ORDER BY",
     "select string_agg(a, ',') from t": "string_agg() without ORDER BY",
     "select first(a) from t": "first() without ORDER BY",
     "select list(a) from t": "list() without ORDER BY",
@@ -92,6 +96,27 @@ def test_a_query_that_may_differ_from_run_to_run_is_not_cached(query: str) -> No
 @pytest.mark.parametrize("query", FINE)
 def test_a_query_with_one_answer_is(query: str) -> None:
     assert uncacheable_reasons(check_query(query, kwtypes(t=pa.Table))) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "config", "reason"),
+    [
+        ("select n from store.t", DuckDB(attach="store.duckdb"), "store.duckdb may change"),
+        ("create temp table a as select 1 as n; select * from a", DuckDB(writes=("a",)), "it writes"),
+        ("insert into store.t select 1", DuckDB(attach="store.duckdb", writes=("store",)), "it writes"),
+        ("call pragma_version()", DuckDB(guard=False), "no single query"),
+    ],
+)
+def test_what_lies_outside_of_the_inputs_is_not_cached(query: str, config: DuckDB, reason: str) -> None:
+    with pytest.raises(SQLDefinitionError, match=reason):
+        DuckDBTask("c", query, task_config=config, cache=True)
+    mine = DuckDBTask("c", query, task_config=config, cache=True, cache_version="mine")
+    assert mine.metadata.cache_version == "mine"
+
+
+def test_an_attached_file_that_is_an_input_counts_by_its_bytes() -> None:
+    inputs = kwtypes(store=FlyteFile)
+    DuckDBTask("c", "select n from store.t", inputs, task_config=DuckDB(attach=("store",)), cache=True)
 
 
 def test_the_version_of_a_function_task_is_the_querys() -> None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from fledge_sql.engine import Cursor, engine_version, open_cursor
+from fledge_sql.engine import Cursor, EngineError, engine_version, open_cursor
 from fledge_sql.errors import SQLDefinitionError
 from fledge_sql.guard import parse_tree, walk
 
@@ -32,6 +32,7 @@ _CLOCKS = frozenset(
 _ORDERED = frozenset(
     {
         *("any_value", "arbitrary", "array_agg", "first", "group_concat", "last", "list", "listagg", "string_agg"),
+        *("json_group_array", "json_group_object", "reservoir_quantile"),
         *("first_value", "last_value", "nth_value", "row_number", "lag", "lead", "ntile"),
     }
 )
@@ -54,10 +55,21 @@ def cache_version(query: CheckedQuery) -> str:
 
 def uncacheable_reasons(query: CheckedQuery) -> list[str]:
     """Why two runs with equal inputs may differ; empty when they may not."""
+    access = query.access
+    if access.writes:
+        return ["it writes, which a run that comes from the cache would not"]
+    reasons = [
+        f"the attached file {path} may change from run to run; as a FlyteFile input its bytes would count"
+        for path in access.databases.values()
+        if path is not None
+    ]
     with open_cursor() as cursor:
-        roots = cursor.parse(query.bound.sql)
+        try:
+            roots = cursor.parse(query.bound.sql)
+        except EngineError:
+            return [*reasons, "it is no single query whose meaning could be told"]
         volatile = _volatile_functions(cursor)
-    reasons = [reason for root in roots for node in walk(root) if (reason := _reason(node, volatile))]
+    reasons += [reason for root in roots for node in walk(root) if (reason := _reason(node, volatile))]
     return list(dict.fromkeys(reasons))
 
 
@@ -82,8 +94,12 @@ def _volatile_functions(cursor: Cursor) -> frozenset[str]:
 
 def _reason(node: Node, volatile: frozenset[str]) -> str:
     kind = node.get("type")
+    if node.get("sample"):
+        return "a sample differs in each run"
     if kind in ("SELECT_NODE", "SET_OPERATION_NODE"):
         return _reason_of_query(node)
+    if kind == "JOIN" and node.get("ref_type") == "POSITIONAL":
+        return "POSITIONAL JOIN depends on the order of the rows"
     names = node.get("column_names")
     if kind == "COLUMN_REF" and isinstance(names, list) and len(names) == 1 and names[0].lower() in _CLOCKS:
         return f"{names[0]} gives another value in each run"
@@ -96,8 +112,6 @@ def _reason(node: Node, volatile: frozenset[str]) -> str:
 
 
 def _reason_of_query(node: Node) -> str:
-    if node.get("sample"):
-        return "a sample differs in each run"
     modifiers = {modifier.get("type"): modifier for modifier in node.get("modifiers", ())}
     ordered = "ORDER_MODIFIER" in modifiers
     if not ordered and modifiers.keys() & {"LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER"}:
