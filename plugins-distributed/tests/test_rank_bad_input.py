@@ -14,6 +14,7 @@ import pytest
 
 from fledge_distributed import RankFailed, Ranks, current_rank
 from fledge_distributed.attempt import held_port
+from fledge_distributed.frames import INLINE_BYTES
 from fledge_distributed.launcher import launch, run_ranks
 from fledge_distributed.plans import Host
 
@@ -73,6 +74,13 @@ def listens(_: bytes) -> bytes:
     else:
         threading.Event().wait()
     return b""
+
+
+@pytest.mark.parametrize("what", ["signals", "sockets"])
+def test_what_the_caller_has_blocked_and_limited_does_not_reach_the_launcher(what: str) -> None:
+    command = [sys.executable, str(PROGRAMS / "odd_callers.py"), what]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{INLINE_BYTES - 1}\n"), done.stderr
 
 
 def test_a_port_of_the_job_that_is_in_use_is_the_leaders_error() -> None:

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["INLINE_BYTES", "Channel", "Frame", "Kind", "anonymous_file", "read_file", "unpickled"]
+__all__ = ["INLINE_BYTES", "Channel", "Frame", "Kind", "anonymous_file", "connected_pair", "read_file", "unpickled"]
 
 INLINE_BYTES = 1 << 20
 _HEADER = struct.Struct("!BBQ")  # kind, number of descriptors (with the body's own), length of the body
@@ -136,6 +136,14 @@ class Channel:
         for fd in self._fds:
             os.close(fd)
         self._fds.clear()
+
+
+def connected_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends that block: after `socket.setdefaulttimeout` they would not, and who gets one could not know."""
+    ends = socket.socketpair()
+    for end in ends:
+        end.setblocking(True)
+    return ends
 
 
 def unpickled(data: bytes) -> Any:  # Any: a pickled Python value

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import os
 import selectors
-import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +17,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from fledge_distributed.errors import LaunchError, RankCancelled
-from fledge_distributed.frames import Channel, Frame, Kind
+from fledge_distributed.frames import Channel, Frame, Kind, connected_pair
 
 if TYPE_CHECKING:
     from fledge_distributed.stopping import Stop
@@ -53,7 +52,7 @@ class Zygote:
         self.key = key
         self.spawn_reason: str | None = None
         self._ready = False
-        ours, theirs = socket.socketpair()
+        ours, theirs = connected_pair()
         with theirs:
             command = [sys.executable, *_optimized(), "-c", _MAIN, str(theirs.fileno()), str(os.getpid()), *sys.path]
             self.process = subprocess.Popen(

@@ -68,7 +68,8 @@ class _Zygote:
             signal.signal(number, lambda number, frame: None)  # a handler, so that the wakeup descriptor is written
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {STACKS_SIGNAL})  # a rank unblocks it once it can answer
+        # Whatever the caller's thread has blocked, SIGCHLD has to arrive. A rank unblocks this one once it can answer.
+        signal.pthread_sigmask(signal.SIG_SETMASK, {STACKS_SIGNAL})
         die_with_parent(self.parent, signal.SIGUSR1)  # also comes when only the creating thread ends: see _step
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
