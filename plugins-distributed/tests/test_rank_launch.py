@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import select
@@ -23,7 +24,7 @@ from fledge_distributed.config import Ranks
 from fledge_distributed.errors import LaunchError, RankFailed
 from fledge_distributed.frames import INLINE_BYTES, Channel, Kind
 from fledge_distributed.launcher import launch, run_ranks
-from fledge_distributed.logs import LineSplitter
+from fledge_distributed.logs import LineSplitter, RankLogs
 from fledge_distributed.ranks import Rank, current_rank
 from fledge_distributed.supervision import warm_up
 from fledge_distributed.zygote import _why_not_fork
@@ -281,6 +282,30 @@ def test_lines_are_printed_with_the_rank_and_the_node_when_there_are_several(cap
     assert "[rank 0] out of 0\n" in out
     assert "[node 1 rank 1] out of 1\n" in out
     assert "[node 1 rank 1] err of 1\n" in err
+
+
+class OnlyWrites:
+    """What scripts put in place of a stream that is to go to a file as well."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def flush(self) -> None:
+        pass
+
+
+def test_lines_reach_a_stream_that_lacks_their_letters_or_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow, plain = io.TextIOWrapper(io.BytesIO(), "ascii"), OnlyWrites()
+    monkeypatch.setattr(sys, "stdout", narrow)
+    monkeypatch.setattr(sys, "stderr", plain)
+    logs = RankLogs(1)
+    logs.write(0, "stdout", ["\N{LATIN SMALL LETTER E WITH ACUTE}t\N{LATIN SMALL LETTER E WITH ACUTE}"])
+    logs.write(0, "stderr", ["as it is"])
+    assert narrow.buffer.getvalue() == b"[rank 0] \\xe9t\\xe9\n"  # type: ignore[attr-defined]  # a BytesIO
+    assert plain.text == "[rank 0] as it is\n"
 
 
 def test_files_per_rank_hold_all_lines_and_the_screen_only_those_asked_for(

@@ -103,8 +103,13 @@ class RankLogs:
 
 
 def _print(stream: str, text: str) -> None:
-    """Write whole lines at once; a closed or missing stream drops them."""
+    """Write whole lines at once; a closed or missing stream drops them, and what its encoding lacks is spelled out."""
     out = sys.stdout if stream == "stdout" else sys.stderr
-    if out is not None and not out.closed:
+    if out is None or getattr(out, "closed", False):  # whatever has `write` may stand in for a stream
+        return
+    try:
         out.write(text)
-        out.flush()
+    except UnicodeEncodeError:
+        encoding = getattr(out, "encoding", None) or "ascii"
+        out.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    out.flush()
