@@ -393,3 +393,12 @@ def test_inputs_without_rows_are_read_as_such(value: Any) -> None:
         "none", "select count(*) as n, max(x) as m from t", kwtypes(t=pa.Table), kwtypes(n=int, m=int | None)
     )
     assert tuple(run(t=value)) == (0, None)
+
+
+@pytest.mark.parametrize("before", ["", "\n", "\n\t  ", "-- ü\n  ", "\n/* ü */\n"])
+@pytest.mark.parametrize("kind", [int, pa.RecordBatchReader, FlyteFile])
+def test_an_error_while_the_query_runs_has_its_place_whatever_stands_before_the_query(before: str, kind: Any) -> None:
+    query = f"{before}select cast($s as int) as n"
+    with pytest.raises(QueryError, match="Could not convert") as caught:
+        DuckDBTask("place", query, kwtypes(s=str), kwtypes(n=kind))(s="x")
+    assert query.splitlines()[caught.value.line - 1][caught.value.column - 1 :].startswith("cast($s")

@@ -158,7 +158,7 @@ class Cursor:
         """The result as a stream; the cursor must stay open until it has been read."""
 
         def start() -> pa.RecordBatchReader:
-            with _translated(sql):
+            with _translated(sql, trimmed=_major() >= 2):
                 if _major() >= 2:
                     relation = self._connection.sql(sql, params=parameters) if parameters else self._connection.sql(sql)
                     return relation.to_arrow_reader(batch_rows)
@@ -255,8 +255,9 @@ class Cursor:
         return cast("list[tuple[Any, ...]]", self._interruptible(lambda: self._execute(sql, parameters).fetchall()))
 
     def _table(self, sql: str, parameters: Mapping[str, object] | None) -> pa.Table:
-        with _translated(sql):
-            if _major() >= 2:  # before 2.0 a relation with parameters runs at once and is slow to read
+        is_relation = _major() >= 2
+        with _translated(sql, trimmed=is_relation):
+            if is_relation:  # before 2.0 a relation with parameters runs at once and is slow to read
                 relation = self._connection.sql(sql, params=parameters) if parameters else self._connection.sql(sql)
                 return relation.to_arrow_table()
             return self._execute(sql, parameters).to_arrow_table()
@@ -414,14 +415,18 @@ def _major() -> int:
 
 
 @contextmanager
-def _translated(sql: str = "", skip: int = 0) -> Iterator[None]:
-    """Exceptions of duckdb as EngineError; `skip` characters of `sql` were put before the author's."""
+def _translated(sql: str = "", skip: int = 0, *, trimmed: bool = False) -> Iterator[None]:
+    """Exceptions of duckdb as EngineError; `skip` characters of `sql` were put before the author's.
+
+    `trimmed`: a relation, whose errors count from the first character that is no space.
+    """
     import duckdb  # noqa: PLC0415 - heavy; loaded when a query is first checked or run
 
     try:
         yield
     except duckdb.Error as exc:
-        raise _taken_apart(str(exc), type(exc).__name__, sql, skip) from exc
+        counted = sql.lstrip(" \t\n\v\f\r") if trimmed else sql
+        raise _taken_apart(str(exc), type(exc).__name__, counted, skip + len(counted) - len(sql)) from exc
 
 
 def _taken_apart(text: str, class_name: str, sql: str, skip: int) -> EngineError:
