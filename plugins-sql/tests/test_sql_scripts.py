@@ -124,6 +124,31 @@ def test_a_script_that_fails_changes_nothing(sales: Path) -> None:
     assert rows_of(sales) == []
 
 
+def test_an_error_in_a_script_has_its_place_in_the_whole_text() -> None:
+    script = "create temp table a as select $s as s;\n-- ü; and a comment\nselect\n  cast(s as int) as n\nfrom a"
+    task = DuckDBTask("placed", script, kwtypes(s=str), kwtypes(n=int), DuckDB(writes=("a",)))
+    with pytest.raises(QueryError) as caught:
+        task(s="x")
+    assert (caught.value.line, caught.value.column) == (4, 3)
+
+
+def test_a_script_may_give_a_reader(sales: Path) -> None:
+    script = "insert into sales.orders select i, 1.0 from range(10, 200000) r(i); select id from sales.orders"
+    task = DuckDBTask(
+        "stream", script, {}, kwtypes(r=pa.RecordBatchReader), DuckDB(attach=sales, writes=("sales.orders",))
+    )
+    assert sum(batch.num_rows for batch in task()) == 199_992
+    assert len(rows_of(sales)) == 199_992
+
+
+def test_an_output_needs_a_query_at_the_end_of_the_script() -> None:
+    """It would have been missed after the script's changes were committed."""
+    with pytest.raises(SQLDefinitionError, match="last statement is no query") as caught:
+        DuckDBTask("none", "create temp table a as\nselect 1 as n;", task_config=DuckDB(writes=("a",)))
+    assert caught.value.line == 2
+    assert "outputs={}" in caught.value.hint
+
+
 def test_scratch_tables_live_for_one_call() -> None:
     script = "create table x as select $n as n; insert into x values ($n + 1); select sum(n)::bigint as s from x"
     task = DuckDBTask("scratch", script, kwtypes(n=int), kwtypes(s=int), DuckDB(writes=("x",)))

@@ -39,6 +39,7 @@ from fledge_sql.text import (
     placeholder_names,
     scan,
     unknown_placeholder,
+    without_end,
 )
 
 __all__ = ["CheckedQuery", "check_query", "query_error"]
@@ -164,7 +165,13 @@ def _checked_text(
     if not bound.author.strip():
         raise SQLDefinitionError("the query is empty", line=1, column=1)
     if query.access.writes:
-        return replace(query, statements=tuple(check_script(bound, query.tables, query.access)))
+        kinds = check_script(bound, query.tables, query.access)
+        if query.outputs and not kinds[-1]:
+            way_out = "-> None" if by_signature else "outputs={}"
+            message = f"output {query.outputs[0].name!r} has no value: the script's last statement is no query"
+            last = max(len(without_end(bound.author)) - 1, 0)
+            raise error_at(bound.author, last, message, f"End with a SELECT, or declare no output: {way_out}")
+        return replace(query, statements=tuple(kinds))
     if not guard:
         try:
             cursor.statement_kinds(bound.sql)

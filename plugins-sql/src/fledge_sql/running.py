@@ -153,20 +153,30 @@ class _Run:
         statements = cursor.statements(self.bound.sql)
         cursor.run("BEGIN TRANSACTION")
         try:
-            result = None
+            result, done = None, 0
             for index, (sql, names) in enumerate(statements):
+                start = max(self.bound.sql.find(sql, done), done)
+                done = start + len(sql)
                 folded = {one.lower() for one in names}
                 own = {name: value for name, value in self.parameters.items() if name.lower() in folded}
-                if index == len(statements) - 1 and query.statements[-1] and query.outputs:
-                    check_result(query.outputs, cursor.columns(sql, own), self.bound)
-                    result = self.result(sql, own, stream=False)
-                else:
-                    cursor.table(sql, own)
+                is_result = index == len(statements) - 1 and bool(query.outputs)
+                with _placed(start):
+                    if is_result:
+                        result = self._result_of_script(sql, own)
+                    else:
+                        cursor.table(sql, own)
             cursor.run("COMMIT")
         except BaseException:
             cursor.run("ROLLBACK")
             raise
         return result
+
+    def _result_of_script(self, sql: str, parameters: Mapping[str, Value]) -> Value:
+        """What the last statement gives; held whole, because the transaction cannot end while it is being read."""
+        check_result(self.query.outputs, self.cursor.columns(sql, parameters), self.bound)
+        if _is_reader_type(self.query.outputs[0].annotation):
+            return self.cursor.table(sql, parameters).to_reader()
+        return self.result(sql, parameters, stream=False)
 
     def result(self, sql: str, parameters: Mapping[str, Value], *, stream: bool) -> Value:
         """What one query gives, as the outputs declare it."""
@@ -225,6 +235,17 @@ def _tables(query: CheckedQuery, values: Mapping[str, Value]) -> dict[str, tuple
     """For each table what DuckDB scans, and how often it does."""
     scans = {name: query.scans_of(name) for name in query.tables}
     return {name: (scannable(query.tables[name], values[name], times), times) for name, times in scans.items()}
+
+
+@contextmanager
+def _placed(start: int) -> Iterator[None]:
+    """Errors of one statement at their place in the whole script, where it begins at `start`."""
+    try:
+        yield
+    except EngineError as exc:
+        if exc.position is not None:
+            exc.position += start
+        raise
 
 
 @contextmanager
