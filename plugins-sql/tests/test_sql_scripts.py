@@ -114,6 +114,20 @@ def test_a_script_without_a_query_has_no_output(sales: Path) -> None:
     assert rows_of(sales) == [(2, 20.0)]
 
 
+def test_a_script_may_drop_what_it_may_write(sales: Path) -> None:
+    script = (
+        "create view sales.large as select * from sales.orders where amount > 15;"
+        "create table sales.copy as select * from sales.large;"
+        "drop view sales.large; drop table if exists sales.orders; drop table if exists sales.orders;"
+        "create table sales.orders as select * from sales.copy; truncate sales.copy; drop table sales.copy"
+    )
+    config = DuckDB(attach=sales, writes=("sales.orders", "sales.large", "sales.copy"))
+    assert DuckDBTask("renewed", script, {}, {}, config)() is None
+    assert rows_of(sales) == [(2, 20.0)]
+    with duckdb.connect(str(sales)) as opened:
+        assert [name for (name,) in opened.execute("select table_name from duckdb_tables()").fetchall()] == ["orders"]
+
+
 def test_a_script_that_fails_changes_nothing(sales: Path) -> None:
     script = "delete from sales.orders; select cast($s as int) as n"
     task = DuckDBTask("half", script, kwtypes(s=str), kwtypes(n=int), DuckDB(attach=sales, writes=("sales",)))
@@ -157,6 +171,9 @@ def test_scratch_tables_live_for_one_call() -> None:
 
 REFUSED = {
     "another table": ("delete from sales.prices", "writes 'sales.prices'"),
+    "dropping another table": ("drop table sales.prices", "writes 'sales.prices'"),
+    "dropping two at once": ("drop table sales.orders, sales.prices", "no DROP"),
+    "emptying two at once": ("truncate sales.orders, sales.prices", "no TRUNCATE"),
     "another database": ("create table other.x as select 1", "writes 'other.x'"),
     "an input": ("delete from t", "writes 't'"),
     "a file": ("copy sales.orders to '/tmp/fledge-never.csv'", "COPY"),

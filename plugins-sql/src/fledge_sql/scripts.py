@@ -146,9 +146,12 @@ def _target(tree: Expr) -> Expr | None:
 
     if isinstance(tree, (exp.Create, exp.Drop, exp.Alter)) and tree.args.get("kind") not in ("TABLE", "VIEW"):
         return None
-    if isinstance(tree, (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Alter)):
+    if isinstance(tree, (exp.Drop, exp.TruncateTable)):
+        tables = list(tree.find_all(exp.Table))
+        return tables[0] if len(tables) == 1 else None
+    if isinstance(tree, (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Alter)):
         return tree.this.find(exp.Table) if tree.this is not None else None
-    return tree.find(exp.Table) if isinstance(tree, exp.TruncateTable) else None
+    return None
 
 
 def _check_one_database(
