@@ -168,3 +168,14 @@ def test_columns_declared_by_a_schema_are_exact() -> None:
     declared = Annotated[pa.Table, pa.schema([("k", pa.string()), ("v", pa.int64())])]
     columns = check_query(QUERY, kwtypes(t=declared)).columns or ()
     assert [column.sql_type for column in columns] == ["VARCHAR", "BIGINT", "BIGINT"]
+
+
+def test_a_file_has_its_own_columns_wherever_it_lies(tmp_path: Path) -> None:
+    """A container fetches it into a folder of another name."""
+    folder = tmp_path / "day=1" / "hour=2"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table({"a": [1]}), folder / "x.parquet")
+    one = DuckDBTask("one", "select * from t", kwtypes(t=FlyteFile), kwtypes(r=pa.Table))
+    assert one(t=FlyteFile(str(folder / "x.parquet"))).column_names == ["a"]
+    many = DuckDBTask("many", "select * from t", kwtypes(t=FlyteDirectory), kwtypes(r=pa.Table))
+    assert many(t=FlyteDirectory(str(tmp_path))).column_names == ["a", "day", "hour"]

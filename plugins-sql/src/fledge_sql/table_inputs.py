@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,8 @@ def _parquet(table: TableInput, handle: Value) -> Value:
 
     path = handle.__fspath__()
     try:
-        found = ds.dataset(path, format="parquet", partitioning="hive")
+        # Only below a folder do names like ds=2024-01-01 hold columns: a file has its own alone, wherever it lies.
+        found = ds.dataset(path, format="parquet", partitioning="hive" if os.path.isdir(path) else None)
         _check_files(table.name, path, found)
     except FileNotFoundError as exc:
         raise ParameterError(table.name, "a table", f"{path} does not exist") from exc
