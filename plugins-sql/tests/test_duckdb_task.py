@@ -279,6 +279,14 @@ def test_a_secret_value_is_in_no_error() -> None:
 
 
 @pytest.mark.parametrize(
+    "query", ["[x * 2 for x in $xs]", "[x * 2 for x in ($xs)]", "[x * 2 for x, i in $xs if i > 0]"]
+)
+def test_a_list_comprehension_takes_the_list_itself(query: str) -> None:
+    run = DuckDBTask("comprehension", f"select {query}", kwtypes(xs=list[int]), kwtypes(ys=list[int]))
+    assert run(xs=[1, 2, 3]) == [2, 4, 6]
+
+
+@pytest.mark.parametrize(
     ("kind", "value", "query"),
     [
         pytest.param(Annotated[str, Secret(key="p")], "hunter\n  2", "cast($p as int)", id="of two lines"),

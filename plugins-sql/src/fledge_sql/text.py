@@ -316,11 +316,19 @@ def _is_type_word(tokens: list[_Token], index: int) -> bool:
 
 
 def _list_position(tokens: list[_Token], index: int) -> str:
-    if index >= 1 and tokens[index - 1].text.lower() == "in" and tokens[index - 1].kind == "word":
+    if _is_in(tokens, index - 1):
         return "in"
     closes = index + 1 < len(tokens) and tokens[index + 1].text == ")"
-    opens = index >= 2 and tokens[index - 1].text == "(" and tokens[index - 2].text.lower() == "in"
-    return "in (" if opens and closes and tokens[index - 2].kind == "word" else ""
+    opens = index >= 2 and tokens[index - 1].text == "("
+    return "in (" if opens and closes and _is_in(tokens, index - 2) else ""
+
+
+def _is_in(tokens: list[_Token], index: int) -> bool:
+    """Whether the word IN stands here, and not that of a list comprehension, as `[x for x in $xs]`."""
+    if index < 0 or tokens[index].kind != "word" or tokens[index].text.lower() != "in":
+        return False
+    before = [token.text.lower() for token in tokens[max(index - 4, 0) : index]]
+    return before[-2:-1] != ["for"] and not (before[:1] == ["for"] and before[2:3] == [","])
 
 
 def _in_string(text: str, tokens: list[_Token], index: int) -> Placeholder | None:
