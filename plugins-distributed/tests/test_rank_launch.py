@@ -304,7 +304,7 @@ def test_lines_reach_a_stream_that_lacks_their_letters_or_is_no_file(monkeypatch
     logs = RankLogs(1)
     logs.write(0, "stdout", ["\N{LATIN SMALL LETTER E WITH ACUTE}t\N{LATIN SMALL LETTER E WITH ACUTE}"])
     logs.write(0, "stderr", ["as it is"])
-    assert narrow.buffer.getvalue() == b"[rank 0] \\xe9t\\xe9\n"  # type: ignore[attr-defined]  # a BytesIO
+    assert narrow.buffer.getvalue() == b"[rank 0] \\xe9t\\xe9\n"
     assert plain.text == "[rank 0] as it is\n"
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from fledge_distributed.errors import LaunchError, RankCancelled, RankTimeout
 from fledge_distributed.failures import World, listed, to_error
-from fledge_distributed.frames import Channel, Frame, Kind, connected_pair
+from fledge_distributed.frames import Channel, Frame, Kind
 from fledge_distributed.logs import LineSplitter
 from fledge_distributed.plans import Outcome, Plan, no_environment
 from fledge_distributed.rank_state import RankState
@@ -134,7 +134,7 @@ class Attempt:
     def _open(self, start: Start) -> Descriptors:
         """Our ends of a rank's pipes, registered; its own ends, to be sent and closed (but for the job's)."""
         (out, out_end), (err, err_end), (stacks, stacks_end) = _pipes(3, self._world.place(start.rank.rank))
-        ours, theirs = connected_pair()
+        ours, theirs = socket.socketpair()
         streams = {out: ("stdout", LineSplitter()), err: ("stderr", LineSplitter())}
         rank = RankState(start.rank, Channel(ours), streams, stacks)
         self._ranks[start.rank.rank] = rank

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["INLINE_BYTES", "Channel", "Frame", "Kind", "anonymous_file", "connected_pair", "read_file", "unpickled"]
+__all__ = ["INLINE_BYTES", "Channel", "Frame", "Kind", "anonymous_file", "read_file", "unpickled"]
 
 INLINE_BYTES = 1 << 20
 _HEADER = struct.Struct("!BBQ")  # kind, number of descriptors (with the body's own), length of the body
@@ -66,6 +66,7 @@ class Channel:
     """One end of a socket. Sending blocks and may be done from any thread; receiving never blocks."""
 
     def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(True)  # it may have been made under `socket.setdefaulttimeout`, of this process or of another
         self._socket = sock
         self._lock = threading.Lock()
         self._buffer = bytearray()
@@ -136,14 +137,6 @@ class Channel:
         for fd in self._fds:
             os.close(fd)
         self._fds.clear()
-
-
-def connected_pair() -> tuple[socket.socket, socket.socket]:
-    """Two ends that block: after `socket.setdefaulttimeout` they would not, and who gets one could not know."""
-    ends = socket.socketpair()
-    for end in ends:
-        end.setblocking(True)
-    return ends
 
 
 def unpickled(data: bytes) -> Any:  # Any: a pickled Python value

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import selectors
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from fledge_distributed.errors import LaunchError, RankCancelled
-from fledge_distributed.frames import Channel, Frame, Kind, connected_pair
+from fledge_distributed.frames import Channel, Frame, Kind
 
 if TYPE_CHECKING:
     from fledge_distributed.stopping import Stop
@@ -52,7 +53,7 @@ class Zygote:
         self.key = key
         self.spawn_reason: str | None = None
         self._ready = False
-        ours, theirs = connected_pair()
+        ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, *_optimized(), "-c", _MAIN, str(theirs.fileno()), str(os.getpid()), *sys.path]
             self.process = subprocess.Popen(
