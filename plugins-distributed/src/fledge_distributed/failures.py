@@ -96,12 +96,12 @@ def to_error(
     root = first_failure(failures)
     peers = _grouped([failure for failure in failures if failure is not root])
     trouble = root.trouble
-    original = rebuild(trouble) if trouble is not None else None
-    if original is None:
+    rebuilt = rebuild(trouble) if trouble is not None else None
+    if trouble is None or rebuilt is None:
         return _rank_failed(root, world, peers, notes, stacks)
-    assert trouble is not None
+    original, missing = rebuilt
     original.__cause__ = RemoteTraceback(trouble.traceback, trouble.at, stacks)
-    lost = [f"attributes that could not be carried over: {', '.join(trouble.lost)}"] if trouble.lost else []
+    lost = [f"attributes that could not be carried over: {', '.join(missing)}"] if missing else []
     for note in [world.place(root.rank), *trouble.notes, *lost, *peers, *notes]:
         add_note(original, note)
     return original

@@ -50,7 +50,7 @@ class Trouble:
     exitcode: int | None = None  # of SystemExit
     arguments: bytes | None = None  # pickled arguments of the constructor; None: they cannot be pickled
     state: Mapping[str, bytes] = field(default_factory=dict)  # attribute -> pickled value
-    lost: tuple[str, ...] = ()  # attributes that could not be pickled
+    lost: tuple[str, ...] = ()  # attributes that cannot be pickled
 
     @property
     def headline(self) -> str:
@@ -159,8 +159,11 @@ def _user_part(error: BaseException) -> TracebackType | None:
     return trace if trace is not None else error.__traceback__
 
 
-def rebuild(trouble: Trouble) -> BaseException | None:
-    """The exception without calling the user's `__init__`; None when type or arguments cannot be the same."""
+def rebuild(trouble: Trouble) -> tuple[BaseException, list[str]] | None:
+    """The exception without calling the user's `__init__`, and the attributes that it lacks.
+
+    None when type or arguments cannot be the same.
+    """
     cls = _loaded_class(trouble)
     if cls is None or trouble.arguments is None:
         return None
@@ -168,11 +171,15 @@ def rebuild(trouble: Trouble) -> BaseException | None:
         arguments = _unpickle(trouble.arguments)
         error: BaseException = cls.__new__(cls, *arguments)
         _native(cls).__init__(error, *arguments)  # fills what the C classes keep beside args (OSError.errno, ...)
-        for name, value in trouble.state.items():
-            _set(error, name, _unpickle(value))
     except Exception:  # noqa: BLE001 - a user's __new__ may raise anything; the caller then gets RankFailed
         return None
-    return error
+    lost = list(trouble.lost)
+    for name, value in trouble.state.items():
+        try:
+            _set(error, name, _unpickle(value))
+        except Exception:  # noqa: BLE001 - of a module that is not loaded here (a tensor), or hooks of a user's class
+            lost.append(name)
+    return error, lost
 
 
 def _set(error: BaseException, name: str, value: object) -> None:
