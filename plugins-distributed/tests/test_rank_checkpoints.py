@@ -76,6 +76,7 @@ def shards(payload: bytes) -> bytes:
     mine = f"part{current_rank().rank}"
     empty = {mine: torch.zeros(3)}
     before = checkpoints.load_sharded(empty)
+    checkpoints.save_sharded(4, {mine: torch.full((3,), 7.0)})
     checkpoints.save_sharded(4, {mine: torch.full((3,), float(current_rank().rank))})
     after = checkpoints.load_sharded(empty)
     dist.destroy_process_group()
@@ -89,3 +90,4 @@ def test_a_sharded_state_comes_back_to_its_ranks(tmp_path: Path) -> None:
     config = Ranks(nproc=2, preload=("pytest", "torch", "torch.distributed"))
     values = run_ranks(str(tmp_path).encode(), shards, config, collect_all=True).values
     assert values == {0: b"None 4 [0.0, 0.0, 0.0]", 1: b"None 4 [1.0, 1.0, 1.0]"}
+    assert [path.name for path in tmp_path.iterdir()] == ["step-0000000004.sharded"], "what it replaced is gone"

@@ -68,7 +68,7 @@ class Checkpoints:
         save(dict(state), checkpoint_id=partial)
         dist.barrier()
         if current_rank().is_leader:
-            os.replace(partial, self._path(step, sharded=True))
+            self._put(partial, self._path(step, sharded=True))
             self._prune()
         dist.barrier()
 
@@ -81,6 +81,16 @@ class Checkpoints:
             return None
         load(state, checkpoint_id=self._path(steps[-1], sharded=True))
         return steps[-1]
+
+    def _put(self, partial: Path, path: Path) -> None:
+        """Let the folder be the checkpoint; that of the same step, of an earlier start, gives way."""
+        if path.exists():  # a folder that holds something cannot be replaced
+            before = self.folder / f".{uuid.uuid4().hex}.partial"
+            os.replace(path, before)
+            os.replace(partial, path)
+            shutil.rmtree(before)
+        else:
+            os.replace(partial, path)
 
     def _path(self, step: int, *, sharded: bool = False) -> Path:
         return self.folder / f"step-{step:010d}{'.sharded' if sharded else ''}"
