@@ -173,6 +173,24 @@ def test_rows_of_a_dataclass_hold_every_type_of_python() -> None:
     assert type(row.total) is int
 
 
+@dataclass
+class Named:
+    color: Color
+    key: uuid.UUID
+
+
+@dataclass
+class Nested:
+    one: Named
+    colors: list[Color]
+    by_color: dict[Color, uuid.UUID | None]
+
+
+def test_rows_with_enums_and_uuids_come_in_and_out() -> None:
+    rows = [Nested(Named(Color.RED, uuid.UUID(ID)), [Color.RED], {Color.RED: uuid.UUID(ID)})]
+    assert DuckDBTask("nested", "select * from t", kwtypes(t=list[Nested]), kwtypes(r=list[Nested]))(t=rows) == rows
+
+
 SCALARS: list[tuple[str, Any, object]] = [
     ("map {'k': 1}", dict[str, int], {"k": 1}),
     ("{'k': 1}", dict[str, int], {"k": 1}),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import os
 import threading
+import uuid
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -160,8 +162,22 @@ def _rows_to_table(table: TableInput, rows: Value) -> Value:
     import pyarrow as pa  # noqa: PLC0415 - heavy; loaded when a table is first passed
 
     columns = [Column(column.name, column.sql_type) for column in table.columns or ()]
-    as_dicts = [row if isinstance(row, dict) else dataclasses.asdict(row) for row in rows]
     try:
-        return pa.Table.from_pylist(as_dicts, schema=arrow_schema(columns))
+        return pa.Table.from_pylist([_plain(row) for row in rows], schema=arrow_schema(columns))
     except (pa.ArrowException, OverflowError, TypeError) as exc:
         raise ParameterError(table.name, "a table", f"these rows do not fit the columns of {table.row}: {exc}") from exc
+
+
+def _plain(value: Value) -> Value:
+    """A row, or what it holds, in what pyarrow takes."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return value
