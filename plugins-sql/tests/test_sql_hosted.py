@@ -213,3 +213,17 @@ def test_the_connectors_fill_one_table_called_results() -> None:
 def test_an_unknown_dialect_gets_the_nearest() -> None:
     with pytest.raises(SQLDefinitionError, match="did you mean 'snowflake'"):
         hosted("snowflke")
+
+
+@pytest.mark.parametrize("dialect", ["athena", "bigquery", "snowflake"])
+def test_no_template_but_ours_reaches_the_platform(dialect: str) -> None:
+    """It would fill in the value there, as text of the author's or behind the end of a comment."""
+    commented = "select carrier /* {{ .inputs.m }} */ from flights where month <= $m -- {{ .inputs.m }} $m @m"
+    text, names = transpile(hosted(dialect, commented), dialect)
+    assert names == ["m"]
+    assert "/*" not in text and "--" not in text  # noqa: PT018 - one fact
+    assert text.count("{{") == (1 if dialect == "athena" else 0)
+    with pytest.raises(SQLDefinitionError, match="take for a template"):
+        hosted(dialect, "select carrier, $$ {{ .inputs.m }} $$ as x from flights where month <= $m")
+    joined = "select carrier, '{' || '{ .inputs.m }}' as x from flights where month <= $m"
+    assert "{ .inputs.m }}'" in transpile(hosted(dialect, joined), dialect)[0]

@@ -114,13 +114,19 @@ def transpile(task: HasQuery, dialect: str) -> tuple[str, list[str]]:
     _refuse_foreign(task, tree, dialect)
     names = _mark_parameters(tree)
     try:
-        text = tree.sql(dialect, unsupported_level=ErrorLevel.RAISE)
+        # Without comments: a platform fills in templates, and engines read parameters, in them as well.
+        text = tree.sql(dialect, unsupported_level=ErrorLevel.RAISE, comments=False)
     except SqlglotError as exc:
         raise SQLDefinitionError(f"task {task.name}: {dialect} cannot run this query: {exc}") from exc
     if sorted(_MARK.findall(text)) != sorted(names):
         raise SQLDefinitionError(
             f"task {task.name}: {dialect} takes no parameter where the query has one, as in INTERVAL ($n) DAY. "
             "Compute with it in another place"
+        )
+    if "{{" in text:
+        raise SQLDefinitionError(
+            f"task {task.name}: the query holds {{{{ as text, which the platform would take for a template. "
+            "Write it as '{' || '{'"
         )
     sqlglot.parse_one(text, dialect=dialect)  # what was written reads back
     ordered = _MARK.findall(text)
