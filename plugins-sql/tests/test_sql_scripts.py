@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,18 @@ def test_a_script_that_fails_changes_nothing(sales: Path) -> None:
     assert len(rows_of(sales)) == 2
     assert task(s="7") == 7
     assert rows_of(sales) == []
+
+
+def test_threads_that_write_one_file_take_turns(sales: Path) -> None:
+    script = "insert into sales.orders values ($n, 0.0); select count(*) from sales.orders"
+    write = DuckDBTask("w", script, kwtypes(n=int), kwtypes(c=int), DuckDB(attach=sales, writes=("sales",)))
+    read = DuckDBTask("r", "select count(*) from sales.orders", {}, kwtypes(c=int), DuckDB(attach=sales))
+    with ThreadPoolExecutor(6) as pool:
+        reads = [pool.submit(read) for _ in range(6)]
+        counts = list(pool.map(lambda n: write(n=n), range(3, 15)))
+    assert sorted(counts) == list(range(3, 15))
+    assert all(2 <= one.result() <= 14 for one in reads)
+    assert len(rows_of(sales)) == 14
 
 
 def test_an_error_in_a_script_has_its_place_in_the_whole_text() -> None:

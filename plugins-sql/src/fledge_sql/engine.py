@@ -44,6 +44,7 @@ __all__ = [
 
 LOCK_ATTEMPTS = 5
 LOCK_FIRST_WAIT_S = 0.05
+PATIENCE_S = 10  # with another call of this process that has the file open, one of the two for writing
 # Settings of every database. errors_as_json gives positions and candidates apart from the text.
 _SAFE = {
     "errors_as_json": True,
@@ -321,7 +322,8 @@ def open_cursor(settings: Settings = Settings()) -> Cursor:
 def open_private(settings: Settings, attached: Sequence[Attached], folder: str = "") -> Cursor:
     """A cursor on a database of its own with these files attached; closing it closes the files.
 
-    A file that another process has locked is tried again a few times. Queries may write files into `folder` only.
+    A file that another process has locked is tried again a few times; calls of this process take turns when one of them
+    writes. Queries may write files into `folder` only.
     """
     connection = _connect(settings)
     try:
@@ -397,17 +399,23 @@ def _temp_folder() -> str:
 
 def _attach(connection: duckdb.DuckDBPyConnection, one: Attached) -> None:
     statement = f"ATTACH {_literal(one.path)} AS {quoted(one.alias)}" + ("" if one.writable else " (READ_ONLY)")
-    wait_s = LOCK_FIRST_WAIT_S
-    for attempt in range(1, LOCK_ATTEMPTS + 1):
+    wait_s, attempt, patience_ends = LOCK_FIRST_WAIT_S, 1, time.monotonic() + PATIENCE_S
+    while True:
         try:
             with _translated():
                 connection.execute(statement)
             return
         except EngineError as exc:
-            if "lock" not in exc.message.lower() or attempt == LOCK_ATTEMPTS:
+            message = exc.message.lower()
+            if "already attached" in message:  # by another call in this process, which ends
+                if time.monotonic() > patience_ends:
+                    raise
+                time.sleep(LOCK_FIRST_WAIT_S)
+                continue
+            if "lock" not in message or attempt == LOCK_ATTEMPTS:
                 raise
         time.sleep(wait_s)
-        wait_s *= 2
+        wait_s, attempt = wait_s * 2, attempt + 1
 
 
 def _major() -> int:
