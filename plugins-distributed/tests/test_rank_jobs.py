@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -129,6 +130,17 @@ def sums_over_mpi(start: int) -> int:
     return total
 
 
+def test_a_folder_that_is_too_deep_for_the_socket_of_mpirun_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with pytest.raises(LaunchError, match=r"x/fledge-ranks-.*let TMPDIR be a shorter one"):
+        run_ranks(b"", "os.path:basename", Ranks(nproc=2), attempt_type=MpiAttempt)
+    assert not any(deep.iterdir())
+
+
 @needs_mpi
 def test_an_mpi_task_runs_under_mpirun() -> None:
     assert sums_over_mpi(start=10) == 33
@@ -212,6 +224,21 @@ def test_an_exception_of_an_mpi_rank_is_raised_here() -> None:
     with pytest.raises(ValueError, match="from rank 1") as caught:
         run_ranks(b"raise", mpi_ranks, Ranks(nproc=3), attempt_type=MpiAttempt)
     assert caught.value.__notes__[0] == "rank 1 of 3 (local 1, node 0)"
+
+
+class HearsLate(MpiAttempt):
+    """Asks the others for their stacks once mpirun has ended them, and before it has heard of that."""
+
+    def _ask_for_stacks(self) -> None:
+        while any(os.path.exists(f"/proc/{rank.pid}") for rank in self._ranks.values()):
+            os.sched_yield()
+        super()._ask_for_stacks()
+
+
+@needs_mpi
+def test_ranks_that_mpirun_has_ended_already_are_not_asked_for_their_stacks() -> None:
+    with pytest.raises(ValueError, match="from rank 1"):
+        run_ranks(b"raise", mpi_ranks, Ranks(nproc=2), attempt_type=HearsLate)
 
 
 @needs_mpi

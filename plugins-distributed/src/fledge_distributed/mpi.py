@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
@@ -29,7 +30,9 @@ from fledge_distributed.supervision import temporary_prefix
 from fledge_distributed.worker import STACKS_SIGNAL, Descriptors, Exit, Start, enter
 
 if TYPE_CHECKING:
+    from fledge_distributed.plans import Plan
     from fledge_distributed.rank_state import RankState
+    from fledge_distributed.supervision import Zygote
 
 __all__ = ["MpiAttempt", "join", "mpirun"]
 
@@ -72,15 +75,20 @@ def _connected(address: str) -> socket.socket:
 class MpiAttempt(Attempt):
     """An attempt whose ranks mpirun starts."""
 
-    def _start_all(self) -> None:
-        self._pending = {start.rank.rank: replace(start, inherit=True) for start in self._starts()}
+    def __init__(self, zygote: Zygote, plan: Plan, restart: int = 0) -> None:
+        super().__init__(zygote, plan, restart)
+        self._pending: dict[int, Start] = {}
         self._left: Exit | None = None
         self._said: list[str] = []
         self._joining: list[Channel] = []
-        self._folder = tempfile.mkdtemp(prefix=temporary_prefix())
+        self._outputs: dict[int, LineSplitter] = {}
+        self._folder = ""
         self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(os.path.join(self._folder, "join"))
-        self._listener.listen(len(self._pending))
+
+    def _start_all(self) -> None:
+        self._pending = {start.rank.rank: replace(start, inherit=True) for start in self._starts()}
+        self._folder = tempfile.mkdtemp(prefix=temporary_prefix())
+        self._listen(os.path.join(self._folder, "join"))
         self._selector.register(self._listener, selectors.EVENT_READ, self._on_join)
         (out, out_end), (err, err_end) = os.pipe(), os.pipe()
         self._outputs = {out: LineSplitter(), err: LineSplitter()}
@@ -92,6 +100,14 @@ class MpiAttempt(Attempt):
         )
         os.close(out_end)
         os.close(err_end)
+
+    def _listen(self, address: str) -> None:
+        try:
+            self._listener.bind(address)
+        except OSError as exc:
+            way_out = "A socket's path has room for about 100 bytes: let TMPDIR be a shorter one"
+            raise LaunchError(f"the ranks of mpirun cannot be waited for at {address}: {exc}. {way_out}") from exc
+        self._listener.listen(len(self._pending))
 
     def _command(self) -> list[str]:
         program = mpirun()
@@ -165,7 +181,8 @@ class MpiAttempt(Attempt):
     def _signal(self, number: int, ranks: Iterable[RankState] | None = None) -> None:
         for rank in self._ranks.values() if ranks is None else ranks:
             if rank.gone_at is None and rank.pid:
-                os.kill(rank.pid, number)
+                with suppress(ProcessLookupError):  # mpirun has reaped it, and we have yet to hear of its end
+                    os.kill(rank.pid, number)
         if number != STACKS_SIGNAL and self._left is None:
             self._zygote.channel.send(Kind.SIGNAL, (-1, int(number)))
 
@@ -176,7 +193,8 @@ class MpiAttempt(Attempt):
         self._listener.close()
         for fd in self._outputs:
             os.close(fd)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _status(code: int) -> int:
