@@ -262,6 +262,35 @@ def test_a_value_that_does_not_fit_is_named_without_being_shown(kind: Any, value
     assert isinstance(value, int) or value is None or repr(value) not in str(caught.value)
 
 
+FIVE_HOURS = dt.timezone(dt.timedelta(hours=5))
+
+
+@pytest.mark.parametrize(
+    ("kind", "fits", "as_text", "cut"),
+    [
+        (
+            Annotated[dt.datetime, pa.timestamp("s")],
+            dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc),
+            "2024-01-01 00:00:00",
+            {"microsecond": 9},
+        ),
+        (
+            Annotated[dt.datetime, pa.timestamp("ms")],
+            dt.datetime(2024, 1, 1, 5, microsecond=7000, tzinfo=FIVE_HOURS),
+            "2024-01-01 00:00:00.007",
+            {"microsecond": 7001},
+        ),
+        (dt.time, dt.time(1, 2, 3, 4), "01:02:03.000004", {"tzinfo": FIVE_HOURS}),
+    ],
+    ids=["seconds", "milliseconds", "time of day"],
+)
+def test_a_time_is_never_cut_or_rounded(kind: Any, fits: Any, as_text: str, cut: dict[str, Any]) -> None:
+    run = DuckDBTask("time", "select $t::varchar", kwtypes(t=kind), kwtypes(s=str))
+    assert run.execute(t=fits) == as_text
+    with pytest.raises(ParameterError, match="input 't'"):
+        run.execute(t=fits.replace(**cut))
+
+
 def test_a_wider_integer_can_be_declared() -> None:
     run = DuckDBTask("wide", "select $v::varchar", kwtypes(v=Annotated[Decimal, pa.decimal128(38)]), kwtypes(v=str))
     assert run.execute(v=Decimal(2**64)) == str(2**64)

@@ -64,9 +64,25 @@ def _misfit(sql_type: str, value: object) -> str:
     wanted = next((python for python, sql in SCALARS.items() if sql == sql_type), None)
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return ""
-    if wanted is not None and not isinstance(value, wanted):
+    if wanted is None:
+        return _time_misfit(sql_type, value)
+    if not isinstance(value, wanted):
         return f"{wanted.__name__} is needed, got {type(value).__name__}"
+    if wanted is dt.time and isinstance(value, dt.time) and value.tzinfo is not None:
+        return "a time of day with a zone, which TIME cannot hold"
     return ""
+
+
+_SMALLEST_MICROSECONDS = {"TIMESTAMP_S": 1_000_000, "TIMESTAMP_MS": 1000}
+
+
+def _time_misfit(sql_type: str, value: object) -> str:
+    smallest = _SMALLEST_MICROSECONDS.get(sql_type)
+    if smallest is None:
+        return ""
+    if not isinstance(value, dt.datetime):
+        return f"datetime is needed, got {type(value).__name__}"
+    return "the time has more digits than this type holds" if value.microsecond % smallest else ""
 
 
 def _decimal_misfit(sql_type: str, value: object) -> str:
