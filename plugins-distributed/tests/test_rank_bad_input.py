@@ -194,6 +194,28 @@ def exits_at_once(_: bytes) -> bytes:
     os._exit(3)
 
 
+class StrangeError(ValueError):
+    """Gets an attribute that its constructor knows nothing of."""
+
+    batch: object = None
+
+
+def raises_with_a_stranger(_: bytes) -> bytes:
+    import tabnanny  # which nobody else loads
+
+    error = StrangeError("bad batch")
+    error.batch = tabnanny.check
+    error.args = ("bad batch", 5)
+    raise error
+
+
+def test_an_attribute_of_a_module_that_the_caller_has_not_loaded_costs_only_itself() -> None:
+    with pytest.raises(StrangeError) as caught:
+        launch(b"", raises_with_a_stranger, Ranks(nproc=1, preload=PRELOAD))
+    assert caught.value.args == ("bad batch", 5)
+    assert "attributes that could not be carried over: batch" in caught.value.__notes__
+
+
 def test_ports_are_free_again_after_failures() -> None:
     with pytest.raises(RankFailed):
         launch(b"", exits_at_once, Ranks(nproc=2, preload=PRELOAD))

@@ -74,17 +74,6 @@ def raises_locked(_: bytes) -> bytes:
     return on_rank_one(act)
 
 
-def raises_with_a_stranger(_: bytes) -> bytes:
-    def act() -> None:
-        import tabnanny  # which nobody else loads
-
-        error = OddError(5, where="disk")
-        error.stranger = tabnanny.check  # type: ignore[attr-defined]  # what a user's code may add
-        raise error
-
-    return on_rank_one(act)
-
-
 def raises_os_error(_: bytes) -> bytes:
     return on_rank_one(lambda: open("/nonexistent/file"))
 
@@ -237,13 +226,6 @@ def test_an_attribute_that_cannot_travel_is_named_and_the_rest_kept() -> None:
         launch(b"", raises_locked, FOUR)
     assert caught.value.text == "held"
     assert "attributes that could not be carried over: lock" in caught.value.__notes__
-
-
-def test_an_attribute_of_a_module_that_the_caller_has_not_loaded_costs_only_itself() -> None:
-    with pytest.raises(OddError) as caught:
-        launch(b"", raises_with_a_stranger, FOUR)
-    assert caught.value.code == 5
-    assert "attributes that could not be carried over: stranger" in caught.value.__notes__
 
 
 def test_an_os_error_keeps_its_number_and_file() -> None:

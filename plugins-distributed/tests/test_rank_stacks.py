@@ -15,8 +15,9 @@ import pytest
 from fledge import base_task, task
 from fledge.errors import TaskTimeoutError
 from fledge_distributed import RankFailed, Ranks, RankTimeout, current_rank, hooks
+from fledge_distributed.attempt import Attempt
 from fledge_distributed.errors import RemoteTraceback
-from fledge_distributed.launcher import launch
+from fledge_distributed.launcher import launch, run_ranks
 from fledge_distributed.stacks import whereabouts
 
 PRELOAD = ("pytest",)
@@ -136,6 +137,19 @@ def hangs() -> int:
 def in_main_thread() -> None:
     with pytest.raises(TaskTimeoutError):
         hangs()
+
+
+class TimeIsUpThen(Attempt):
+    """The time of the run is up while a failure settles."""
+
+    def _on_failure(self) -> None:
+        super()._on_failure()
+        self._on_late("did not end in time")
+
+
+def test_a_failure_just_before_the_time_is_up_is_the_one_that_is_raised() -> None:
+    with pytest.raises(ValueError, match="deep"):
+        run_ranks(b"raise", fails_when_all_have_started, FOUR, attempt_type=TimeIsUpThen)
 
 
 def in_another_thread() -> None:

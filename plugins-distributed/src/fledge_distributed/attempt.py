@@ -299,8 +299,8 @@ class Attempt:
 
     def _on_late(self, what: str, missing: Sequence[RankState] | None = None) -> None:
         """Ask every rank for its stacks, then stop; `what` goes on after `ranks 1, 2 `."""
-        if self._stopping or self._late is not None:
-            return
+        if self._stopping or self._late is not None or {"settle", "stacks"} & self._timers.keys():
+            return  # a rank has failed before, which is about to end the run
         self._late = what
         unfinished = [rank for rank in self._ranks.values() if rank.final is None]
         self._missing = tuple(rank.place.rank for rank in (unfinished if missing is None else missing))
