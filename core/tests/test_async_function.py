@@ -248,14 +248,13 @@ def test_threads_and_coroutines_keep_their_contexts_apart() -> None:
 
 
 def test_no_thread_is_left() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     assert add(a=1) == 2
 
     async def main() -> None:
         await asyncio.gather(*(add(a=n) for n in range(10)))
 
     asyncio.run(main())
-    for thread in threading.enumerate():
-        if thread.name.startswith("fledge-"):
-            thread.join(30)
-    assert threading.active_count() == before
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
+    assert set(threading.enumerate()) <= before
