@@ -181,6 +181,13 @@ def test_resources_become_settings(resources: Resources | None, expected: Settin
     assert settings_of(resources) == expected
 
 
+def test_what_the_limits_leave_open_is_as_requested() -> None:
+    query = "select current_setting('memory_limit') as mem, current_setting('threads') as threads"
+    requests, limits = Resources(cpu="1", mem="800Mi"), Resources(cpu="3")
+    run = DuckDBTask("both", query, outputs=kwtypes(r=list[dict]), requests=requests, limits=limits)  # type: ignore[type-arg] # free-form rows
+    assert run() == [{"mem": "600.0 MiB", "threads": 3}]
+
+
 def test_a_task_runs_with_the_memory_and_threads_of_its_resources() -> None:
     query = "select current_setting('memory_limit') as mem, current_setting('threads') as threads"
     run = DuckDBTask("limits", query, outputs=kwtypes(r=list[dict]), limits=Resources(cpu="3", mem="800Mi"))  # type: ignore[type-arg] # free-form rows

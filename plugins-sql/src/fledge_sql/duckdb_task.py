@@ -211,7 +211,7 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
             self._metadata = replace(self._metadata, cache_version=caching.cache_version(self._checked))
 
     def _settings(self) -> engine.Settings:
-        return settings_of(self._limits or self._requests)
+        return settings_of(self._limits or self._requests, self._requests)
 
 
 _named: weakref.WeakValueDictionary[str, _QueryTask] = weakref.WeakValueDictionary()
@@ -317,12 +317,17 @@ def sql_task(
     return wrap
 
 
-def settings_of(resources: Resources | None) -> engine.Settings:
-    """A container's resources as settings of the database; None for what they do not say."""
+def settings_of(resources: Resources | None, otherwise: Resources | None = None) -> engine.Settings:
+    """A container's resources as settings of the database; what they do not say is as `otherwise`, or None."""
     if resources is None:
         return engine.Settings()
     memory, cpu, disk = (
-        configuration.quantity_of(one) for one in (resources.mem, resources.cpu, resources.ephemeral_storage)
+        configuration.quantity_of(getattr(otherwise, kind, None) if said is None else said)
+        for kind, said in (
+            ("mem", resources.mem),
+            ("cpu", resources.cpu),
+            ("ephemeral_storage", resources.ephemeral_storage),
+        )
     )
     return engine.Settings(
         memory_limit_bytes=None if memory is None else int(memory * MEMORY_SHARE),
