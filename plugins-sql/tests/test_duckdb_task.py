@@ -262,6 +262,19 @@ def test_a_value_that_does_not_fit_is_named_without_being_shown(kind: Any, value
     assert isinstance(value, int) or value is None or repr(value) not in str(caught.value)
 
 
+@pytest.mark.parametrize("space", ["\u00a0", "\u2003", "\u202f", "\u3000"])
+def test_a_space_beyond_ascii_is_a_space(space: str) -> None:
+    query = f"select{space}$x{space}+{space}$x{space}where{space}$x in{space}$among"
+    run = DuckDBTask("spaced", query, kwtypes(x=int, among=list[int]), kwtypes(y=int))
+    assert run(x=2, among=[1, 2]) == 4
+
+
+def test_a_file_may_begin_with_a_mark(tmp_path: Path) -> None:
+    file = tmp_path / "marked.sql"
+    file.write_text("select $x + 1", encoding="utf-8-sig")
+    assert DuckDBTask("marked", file, kwtypes(x=int), kwtypes(y=int))(x=2) == 3
+
+
 FIVE_HOURS = dt.timezone(dt.timedelta(hours=5))
 
 

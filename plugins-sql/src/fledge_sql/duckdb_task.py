@@ -100,7 +100,7 @@ class DuckDB:
         if not isinstance(self.query, Path):
             return self.query
         try:
-            return self.query.read_text(encoding="utf-8")
+            return self.query.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
         except (OSError, UnicodeDecodeError) as exc:
             raise SQLDefinitionError(f"{self.query} cannot be read: {exc}") from exc
 

@@ -28,10 +28,10 @@ __all__ = [
     "without_end",
 ]
 
-_NAME = r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*"
-_WORD = (
-    r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*"  # an identifier may hold a $, a parameter's name not
-)
+# Letters beyond ASCII, without the spaces among them, which DuckDB reads as spaces: text from web pages holds some.
+_BEYOND = r"\u0080-\u009f\u00a1-\u167f\u1681-\u1fff\u200b-\u202e\u2030-\u205e\u2060-\u2fff\u3001-\U0010ffff"
+_NAME = rf"[A-Za-z_{_BEYOND}][A-Za-z0-9_{_BEYOND}]*"
+_WORD = rf"[A-Za-z_{_BEYOND}][A-Za-z0-9_${_BEYOND}]*"  # an identifier may hold a $, a parameter's name not
 # The order matters: the first alternative that matches at a position is the token.
 _TOKEN = re.compile(
     rf"""
