@@ -249,6 +249,21 @@ def test_a_preload_that_starts_threads_means_fresh_interpreters(
         launch(b"x", "builtins:bytes", Ranks(preload=("threads_at_import",), start="zygote"))
 
 
+def says_whose_it_is(_: bytes) -> bytes:
+    import preloaded_from_a_folder  # type: ignore[import-not-found]  # the test makes it
+
+    return bytes(preloaded_from_a_folder.FOLDER)
+
+
+def test_a_preload_is_that_of_the_callers_path_at_each_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Ranks(nproc=1, preload=(*PRELOAD, "preloaded_from_a_folder"))
+    for folder in (b"first", b"second"):
+        (tmp_path / folder.decode()).mkdir()
+        (tmp_path / folder.decode() / "preloaded_from_a_folder.py").write_text(f"FOLDER = {folder!r}")
+        monkeypatch.syspath_prepend(tmp_path / folder.decode())
+        assert launch(b"", says_whose_it_is, config) == folder
+
+
 def test_elsewhere_than_on_linux_nothing_is_forked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert _why_not_fork() == "forking is not safe on darwin"

@@ -1,7 +1,7 @@
 """Zygotes as the caller holds them: started early, kept warm between runs, ended with the caller.
 
 A zygote serves one run at a time; runs at the same moment get one each. One idle zygote is kept per key, which is what
-it has preloaded and the variables that native libraries read when they are loaded.
+it has preloaded, from which folders, and the variables that native libraries read when they are loaded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Zygote", "give_back", "idle_processes", "lease", "temporary_prefix", "warm_up"]
 
-_Key = tuple[tuple[str, ...], bool, tuple[tuple[str, str], ...]]
+_Key = tuple[tuple[str, ...], bool, tuple[tuple[str, str], ...], tuple[str, ...]]
 
 _MAIN = "import sys; sys.path[:] = sys.argv[3:]; from fledge_distributed.zygote import main; main()"
 _READ_AT_LOAD = (
@@ -181,7 +181,7 @@ def idle_processes() -> list[int]:
 
 def _key(preload: tuple[str, ...], fork: bool) -> _Key:
     read_at_load = sorted((name, value) for name, value in os.environ.items() if name.startswith(_READ_AT_LOAD))
-    return preload, fork, tuple(read_at_load)
+    return preload, fork, tuple(read_at_load), tuple(sys.path)
 
 
 def _optimized() -> list[str]:
