@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypedDict
 import pyarrow as pa
 import pytest
 
-from fledge import kwtypes
+from fledge import FlyteDirectory, kwtypes
 from fledge_sql import DuckDBTask, Identifier, check_query, sql_task
 from fledge_sql.errors import SQLDefinitionError
 
@@ -242,6 +242,7 @@ OUTPUT_FAULTS = {
     "uhugeint": ("select 1::uhugeint as x", pa.Table, "UHUGEINT does not survive"),
     "time with zone": ("select '12:00:00+01'::timetz as x", pa.Table, "TIME WITH TIME ZONE does not survive"),
     "union": ("select union_value(a := 1) as x", pa.Table, "UNION does not survive"),
+    "a folder": ("select 1 as x", FlyteDirectory, "no folder. Use FlyteFile"),
     "no such python type": ("select 1 as x", complex, "a query cannot return"),
 }
 

@@ -213,7 +213,10 @@ def declare_output(name: str, annotation: Native) -> Output:
     if _origin(plain) is list and typing.get_args(plain)[0] is dict:
         return Output(name, "rows", dict, None)
     if _is_table(plain):
-        kind = "file" if getattr(plain, "__name__", "") == "FlyteFile" else "table"
+        files = _file_classes(plain)
+        if "FlyteDirectory" in files:
+            raise SQLDefinitionError(f"output {name!r}: a query writes one file, no folder. Use FlyteFile")
+        kind = "file" if "FlyteFile" in files else "table"
         return Output(name, kind, plain, _declared_columns(name, metadata))
     bare, optional = _without_none(plain)
     return Output(name, "scalar", bare, None, _accepted(f"output {name!r}", bare), optional)
@@ -294,8 +297,13 @@ def _is_table(plain: Native) -> bool:
         origin = _origin(plain)
         return isinstance(origin, type) and _is_table(origin)
     names = {f"{base.__module__}.{base.__qualname__}" for base in plain.__mro__}
-    files = {base.__name__ for base in plain.__mro__ if base.__module__.startswith("fledge")}
-    return bool(names & _TABLE_CLASSES or files & _FILE_CLASSES) or hasattr(plain, "__arrow_c_stream__")
+    return bool(names & _TABLE_CLASSES or _file_classes(plain)) or hasattr(plain, "__arrow_c_stream__")
+
+
+def _file_classes(plain: Native) -> frozenset[str]:
+    """Which of fledge's handles a class is, or derives from."""
+    bases = getattr(plain, "__mro__", ())
+    return _FILE_CLASSES & {base.__name__ for base in bases if base.__module__.startswith("fledge")}
 
 
 def _is_row(annotation: Native) -> bool:
