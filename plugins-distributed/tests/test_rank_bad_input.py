@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from fledge_distributed import RankFailed, Ranks, current_rank
-from fledge_distributed.attempt import held_port
+from fledge_distributed.attempt import Attempt, held_port
 from fledge_distributed.frames import INLINE_BYTES
 from fledge_distributed.launcher import launch, run_ranks
 from fledge_distributed.plans import Host
+from fledge_distributed.rank_state import RankState
+from fledge_distributed.worker import Exit
 
 PROGRAMS = Path(__file__).parent / "programs"
 PRELOAD = ("pytest",)
@@ -214,6 +218,35 @@ def test_an_attribute_of_a_module_that_the_caller_has_not_loaded_costs_only_itse
         launch(b"", raises_with_a_stranger, Ranks(nproc=1, preload=PRELOAD))
     assert caught.value.args == ("bad batch", 5)
     assert "attributes that could not be carried over: batch" in caught.value.__notes__
+
+
+def leaves_a_talker(_: bytes) -> None:
+    talk = "import os, select\nwhile True: os.write(1, b'words\\n' * 20_000)"
+    subprocess.Popen([sys.executable, "-c", talk], start_new_session=True)
+    select.select([], [], [], 0.3)  # for it to begin; were it later, the test would pass all the same
+
+
+class CountsLastChunks(Attempt):
+    """How often a stream is read after the end of the rank, before its end is dealt with."""
+
+    counted: ClassVar[list[int]] = []
+    _is_ending = False
+
+    def _on_exit(self, exit_: Exit) -> None:
+        self._is_ending = True
+        super()._on_exit(exit_)
+        self._is_ending = False
+
+    def _on_stream(self, rank: RankState, fd: int) -> bool:
+        if self._is_ending:
+            self.counted.append(fd)
+        return super()._on_stream(rank, fd)
+
+
+def test_what_a_rank_left_behind_may_talk_without_end_and_is_not_listened_to() -> None:
+    config = Ranks(nproc=1, preload=PRELOAD, grace_s=1.0)
+    run_ranks(b"", leaves_a_talker, config, on_log=lambda *_: None, attempt_type=CountsLastChunks)
+    assert len(CountsLastChunks.counted) <= 2 * 16
 
 
 def test_ports_are_free_again_after_failures() -> None:

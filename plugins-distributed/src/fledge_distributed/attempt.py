@@ -39,6 +39,7 @@ _STACKS_S = 2.0  # how long a rank may take to write its stacks when time is up
 _SURVIVORS_S = 0.25  # and, after the settling, when another rank has failed
 _LAST_S = 0.8  # and when the task's own time is up, which strikes again after a second
 _CHUNK = 1 << 16
+_LAST_CHUNKS = 16  # as much as a pipe may hold, 1 MiB
 
 
 class Attempt:
@@ -253,8 +254,9 @@ class Attempt:
     def _on_exit(self, exit_: Exit) -> None:
         rank = self._ranks[exit_.rank]
         for fd in list(rank.streams):
-            while self._registered(fd) and self._on_stream(rank, fd):
-                pass  # what it wrote before its end; a stream that a stray child holds open is not waited for
+            for _ in range(_LAST_CHUNKS):  # what it wrote before its end; a stray child may write on and on
+                if not (self._registered(fd) and self._on_stream(rank, fd)):
+                    break
             stream, splitter = rank.streams[fd]
             self._on_lines(exit_.rank, stream, splitter.end())
         if self._registered(rank.stacks_fd):
