@@ -290,3 +290,10 @@ def test_several_scalars_are_the_columns_of_one_row() -> None:
         check_query(query, inputs(), kwtypes(n=int, median=float))
     with pytest.raises(SQLDefinitionError, match="a table beside others"):
         check_query(query, inputs(), kwtypes(n=int, mean=pa.Table))
+
+
+@pytest.mark.parametrize("query", ["", " \n", ";", "-- nothing\n", "/* nothing */ ;;"])
+@pytest.mark.parametrize("guard", [True, False])
+def test_a_text_without_a_statement_is_empty(query: str, guard: bool) -> None:
+    with pytest.raises(SQLDefinitionError, match="the query is empty"):
+        check_query(query, {}, guard=guard)

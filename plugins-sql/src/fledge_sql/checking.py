@@ -162,7 +162,7 @@ def _checked_text(
     cursor: Cursor, query: CheckedQuery, bound: BoundText, *, guard: bool, by_signature: bool
 ) -> CheckedQuery:
     """The query with what one choice of names shows: the tables it uses and the columns of its result."""
-    if not bound.author.strip():
+    if not without_end(bound.author):
         raise SQLDefinitionError("the query is empty", line=1, column=1)
     if query.access.writes:
         kinds = check_script(bound, query.tables, query.access)
