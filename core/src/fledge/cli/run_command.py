@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from fledge import like_container as containers
-    from fledge.cli import completion
+    from fledge.cli import completion, own_output
     from fledge.cli.targets import Target
     from fledge.idl import errors
     from fledge.like_container import ContainerRun
 else:
     completion = lazy("fledge.cli.completion")
+    own_output = lazy("fledge.cli.own_output")
     pdb = lazy("pdb")
     shutil = lazy("shutil")
     tempfile = lazy("tempfile")
@@ -61,6 +62,10 @@ class RunOptions:
     inputs_file: str | None = None
     output_file: str | None = None
     progress: Style = "auto"
+
+    @property
+    def prints_json(self) -> bool:
+        return self.as_json or self.output_file == "-"
 
 
 class _RunCommand(click.Command):
@@ -89,9 +94,10 @@ def run_command(ctx: click.Context, /, target: str, **options: Any) -> None:  # 
 
     Options of this command stand before the target; behind it they work too, unless an input has the same name.
     """  # noqa: D301 - click reads the character itself: the lines stay apart
-    found = load_target(target)
-    context = FlyteContextManager.current_context()
-    context.plugins.load()
+    with _printed_to_stderr(when=_may_ask_for_json(options, ctx.args)):
+        found = load_target(target)
+        context = FlyteContextManager.current_context()
+        context.plugins.load()
     before = {name: value for name, value in options.items() if value}
     from_file = "inputs_file" in before or any(one.partition("=")[0] == "--inputs" for one in ctx.args)
     own = input_options(found, context, all_required=not from_file)
@@ -120,6 +126,17 @@ def run_command(ctx: click.Context, /, target: str, **options: Any) -> None:  # 
 run_command.params.extend(TOOL_OPTIONS())
 
 
+def _may_ask_for_json(options: dict[str, Any], words: Sequence[str]) -> bool:  # Any: a type per option
+    """Before the target's inputs are known: a word of theirs may look like an option of the command."""
+    behind = not {"--json", "-", "--output=-"}.isdisjoint(words)
+    return behind or options["as_json"] or options["output_file"] == "-"
+
+
+def _printed_to_stderr(*, when: bool) -> AbstractContextManager[None]:
+    """Standard output is for the result then: what others print goes to standard error."""
+    return own_output.printed_to_stderr() if when else nullcontext()
+
+
 def _run(target: Target, inputs: dict[str, Any], options: RunOptions) -> None:  # Any: as the task declares
     _check(options)
     context = FlyteContextManager.current_context()
@@ -131,17 +148,32 @@ def _run(target: Target, inputs: dict[str, Any], options: RunOptions) -> None:  
     earlier = _pages_of(lasting)
     with FlyteContextManager.with_context(lasting):
         try:
-            if options.like_container or options.isolate:
-                values = _in_fresh_process(target, given, options)
-            else:
-                values = _here(target, given, options)
+            with _printed_to_stderr(when=options.prints_json):
+                if options.like_container or options.isolate:
+                    values = _in_fresh_process(target, given, options)
+                else:
+                    values = _here(target, given, options)
+                shown = _written(target, values, options)
+        except _ProcessFailed as exc:
+            if options.as_json:
+                click.echo(exc.told)
+            raise
         except Exception as exc:
             if options.as_json and not ignores_outputs(exc):
                 click.echo(_error_json(exc))
             raise
         finally:
             _tell_pages(_pages_of(lasting) - earlier)
-        _show(target, values, options)
+        for line in shown:
+            click.echo(line)
+
+
+class _ProcessFailed(SystemExit):
+    """The process of the task has shown its error; `told` is the JSON about it."""
+
+    def __init__(self, code: int, told: str) -> None:
+        super().__init__(code)
+        self.told = told
 
 
 def _pages_of(context: FlyteContext) -> set[Path]:
@@ -226,10 +258,8 @@ def _end_with(error: errors.ContainerError, folder: Path, options: RunOptions) -
     if options.like_container:
         again = "recoverable" if is_recoverable else "not recoverable"
         click.echo(f"error.pb in {folder / 'out'}: origin {origin}, code {error.code}, {again}", err=True)
-    if options.as_json:
-        told = {"type": error.code, "message": error.message, "origin": origin, "recoverable": is_recoverable}
-        click.echo(json.dumps({"error": told}, indent=2, ensure_ascii=False))
-    sys.exit(1 if origin == "USER" else 3)
+    told = {"type": error.code, "message": error.message, "origin": origin, "recoverable": is_recoverable}
+    raise _ProcessFailed(1 if origin == "USER" else 3, json.dumps({"error": told}, indent=2, ensure_ascii=False))
 
 
 def _last_attempt(
@@ -276,18 +306,17 @@ def _read_inputs(target: Target, path: str, context: FlyteContext) -> dict[str, 
     return {name: Promise(name, literal) for name, literal in literal_map.literals.items()}
 
 
-def _show(target: Target, values: dict[str, Any], options: RunOptions) -> None:  # Any: as the task declares
+def _written(target: Target, values: dict[str, Any], options: RunOptions) -> list[str]:  # Any: as the task declares
+    """Write the file of the outputs, if one is asked for. Returns what is left to print."""
     context = FlyteContextManager.current_context()
     file = options.output_file
     if file is not None and file.endswith(".pb"):
         context.storage.write(file, _outputs_bytes(target, values, context))
     elif file is not None and file != "-":
         context.storage.write(file, output_json(target, values, context).encode())
-    if options.as_json or file == "-":
-        click.echo(output_json(target, values, context))
-        return
-    for name, value in values.items():
-        click.echo(f"{name}: {value!r}" if not isinstance(value, str) else f"{name}: {value}")
+    if options.prints_json:
+        return [output_json(target, values, context)]
+    return [f"{name}: {value}" if isinstance(value, str) else f"{name}: {value!r}" for name, value in values.items()]
 
 
 def _outputs_bytes(target: Target, values: dict[str, Any], context: FlyteContext) -> bytes:
