@@ -68,8 +68,9 @@ def test_a_machine_without_a_free_port_is_told_so() -> None:
 
 def test_more_ranks_than_open_files_allow_are_refused() -> None:
     told = on_full_machine("files")
-    assert told.startswith("LaunchError: rank ")
-    assert "could not be started: Too many open files; `ulimit -n` is the limit" in told
+    for line in told.splitlines():
+        assert line.startswith("LaunchError: rank ")
+        assert "could not be started: Too many open files; `ulimit -n` is the limit" in line
 
 
 def listens(_: bytes) -> bytes:

@@ -134,8 +134,8 @@ class Attempt:
 
     def _open(self, start: Start) -> Descriptors:
         """Our ends of a rank's pipes, registered; its own ends, to be sent and closed (but for the job's)."""
-        (out, out_end), (err, err_end), (stacks, stacks_end) = _pipes(3, self._world.place(start.rank.rank))
-        ours, theirs = socket.socketpair()
+        pipes, (ours, theirs) = _ends(self._world.place(start.rank.rank))
+        (out, out_end), (err, err_end), (stacks, stacks_end) = pipes
         streams = {out: ("stdout", LineSplitter()), err: ("stderr", LineSplitter())}
         rank = RankState(start.rank, Channel(ours), streams, stacks)
         self._ranks[start.rank.rank] = rank
@@ -412,16 +412,16 @@ def held_port() -> socket.socket:
     return holder
 
 
-def _pipes(count: int, place: str) -> list[tuple[int, int]]:
-    """LaunchError when this process has as many open files as it may have."""
+def _ends(place: str) -> tuple[list[tuple[int, int]], tuple[socket.socket, socket.socket]]:
+    """Three pipes and a pair of sockets; LaunchError when this process has as many open files as it may have."""
     pipes: list[tuple[int, int]] = []
     try:
-        pipes.extend(os.pipe() for _ in range(count))
+        pipes.extend(os.pipe() for _ in range(3))
+        return pipes, socket.socketpair()
     except OSError as exc:
         for fd in (fd for pipe in pipes for fd in pipe):
             os.close(fd)
         raise LaunchError(f"{place} could not be started: {exc.strerror}; `ulimit -n` is the limit") from exc
-    return pipes
 
 
 def _read(fd: int) -> bytes | None:
