@@ -299,9 +299,14 @@ def test_a_changed_copy_of_metadata_keeps_the_derived_version() -> None:
     ("options", "match"),
     [
         ({"cache": True, "cache_helpers": ("g",)}, "cache_helpers: 'g' is no function. Pass the function itself: g"),
+        ({"cache": True, "cache_helpers": "g"}, "cache_helpers='g': give functions in a tuple"),
+        ({"cache": True, "cache_helpers": 5}, "cache_helpers=5: give functions in a tuple"),
+        ({"cache_helpers": len}, "cache_helpers=<built-in function len>: has no meaning without cache=True"),
+        ({"cache": True, "cache_version": "1", "cache_helpers": (len,)}, "nor beside a cache_version"),
         ({"cache_version": "1"}, "cache_version='1': has no meaning without cache=True"),
+        ({"cache": "no"}, "cache='no': give True or False"),
     ],
-    ids=["helper by name", "version without cache"],
+    ids=["helper by name", "a text", "a number", "helpers alone", "helpers and version", "version alone", "text"],
 )
 def test_a_mistake_in_the_cache_options_is_refused(options: dict[str, object], match: str) -> None:
     def f(a: int) -> int:

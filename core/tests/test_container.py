@@ -332,6 +332,8 @@ def test_arguments_about_pods_win_over_the_metadata_and_change_nothing_when_not_
         ({"requests": {"cpu": "1"}}, r"requests=\{'cpu': '1'\} must be Resources"),
         ({"environment": {"A": 1}}, r"environment=\{'A': 1\}: 1 must be text. Write '1'"),
         ({"environment": {1: "a"}}, "1 must be text"),
+        ({"environment": "A=1"}, "environment='A=1': give a dict of texts: {'NAME': 'value'}"),
+        ({"labels": {"a": 1}}, "task [a-z._]+: labels={'a': 1}: 1 must be text"),
         ({"environment": {"A=B": "a"}}, "'A=B' cannot be the name of a variable"),
         ({"container_image": 3}, "container_image=3 names no image"),
         (
@@ -340,7 +342,17 @@ def test_arguments_about_pods_win_over_the_metadata_and_change_nothing_when_not_
         ),
         ({"resources": Resources(mem=("2Gi", "2G"))}, "it requests mem='2Gi', above the limit of '2G'"),
     ],
-    ids=["dict", "number in the environment", "number as a name", "name with =", "image", "limit", "pair"],
+    ids=[
+        "dict",
+        "number in the environment",
+        "number as a name",
+        "text",
+        "labels",
+        "name with =",
+        "image",
+        "limit",
+        "pair",
+    ],
 )
 def test_an_option_that_no_container_can_have_is_refused_when_the_task_is_defined(
     options: dict[str, Any], match: str

@@ -65,6 +65,24 @@ REFUSED = {
     "bool retries": ({"retries": True}, "retries"),
     "float retries": ({"retries": 1.0}, "retries"),
     "too many retries": ({"retries": 2**32}, "retries"),
+    "text for cache": ({"cache": "no"}, "cache"),
+    "text for cache_serialize": ({"cache_serialize": "no"}, "cache_serialize"),
+    "text for interruptible": ({"interruptible": "no"}, "interruptible"),
+    "number for a flag": ({"is_eager": 1}, "is_eager"),
+    "number for a version": ({"cache": True, "cache_version": 1}, "cache_version"),
+    "flag for deprecated": ({"deprecated": True}, "deprecated"),
+    "number for a pod template": ({"pod_template_name": 3}, "pod_template_name"),
+    "text for labels": ({"labels": "a"}, "labels"),
+    "number in tags": ({"tags": {"a": 1}}, "tags"),
+    "number as an annotation": ({"annotations": {1: "a"}}, "annotations"),
+    "number for ignored inputs": (
+        {"cache": True, "cache_version": "1", "cache_ignore_input_vars": 5},
+        "cache_ignore_input_vars",
+    ),
+    "number in ignored inputs": (
+        {"cache": True, "cache_version": "1", "cache_ignore_input_vars": (1,)},
+        "cache_ignore_input_vars",
+    ),
 }
 
 
@@ -75,6 +93,41 @@ def test_what_makes_no_sense_is_refused_when_it_is_said(case: str) -> None:
         TaskMetadata(**fields)  # type: ignore[arg-type] # the mistake under test
     assert caught.value.field == name
     assert isinstance(caught.value, ValueError)
+
+
+def test_none_is_the_same_as_not_given() -> None:
+    nothing = TaskMetadata(cache=None, cache_version=None, deprecated=None, interruptible=None, labels=None)  # type: ignore[arg-type] # what a wrapper passes on
+    assert nothing.to_taskmetadata_model() == TaskMetadata().to_taskmetadata_model()
+
+
+@pytest.mark.parametrize(
+    ("fields", "way_out"),
+    [
+        ({"cache": "no"}, "cache='no': give True or False"),
+        ({"cache": True, "cache_version": 1}, "cache_version=1: write '1'"),
+        ({"deprecated": True}, "deprecated=True: give a text"),
+        ({"labels": "a=1"}, "labels='a=1': give a dict of texts: {'key': 'value'}"),
+        ({"tags": {"a": 1}}, "tags={'a': 1}: 1 must be text. Write '1'"),
+    ],
+    ids=["flag", "version", "deprecated", "labels", "tags"],
+)
+def test_a_value_of_another_kind_is_refused_with_what_to_write(fields: dict[str, object], way_out: str) -> None:
+    with pytest.raises(MetadataError) as caught:
+        TaskMetadata(**fields)  # type: ignore[arg-type] # the mistake under test
+    assert str(caught.value) == f"TaskMetadata.{way_out}"
+
+
+@pytest.mark.parametrize(
+    ("version", "way_out"), [("3", "write cache=True, cache_version='3'"), (None, "write cache=True")]
+)
+def test_the_cache_object_of_flytekit_is_refused_with_what_says_the_same(version: str | None, way_out: str) -> None:
+    class Cache:
+        def __init__(self, version: str | None) -> None:
+            self.version = version
+
+    with pytest.raises(MetadataError) as caught:
+        TaskMetadata(cache=Cache(version))  # type: ignore[arg-type] # the mistake under test
+    assert caught.value.reason == way_out
 
 
 def test_the_first_mistake_is_the_one_reported() -> None:

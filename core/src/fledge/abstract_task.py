@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fledge import idl
 from fledge.context import ExecutionParameters, ExecutionState, FlyteContext, Scratch
 from fledge.errors import CallError, DefinitionError, nearest
+from fledge.lazy import lazy
 from fledge.metadata import TaskMetadata
 
 if TYPE_CHECKING:
+    from fledge import settings as configuration
     from fledge.idl import interface as interface_messages
     from fledge.idl import literals, security, tasks
     from fledge.interface import Interface
     from fledge.settings import Documentation, SerializationSettings
     from fledge.storage import StorageRouter
+else:
+    configuration = lazy("fledge.settings")
 
-__all__ = ["Task", "TaskResolverMixin", "Value"]
+__all__ = ["Task", "TaskResolverMixin", "Value", "checked_environment"]
 
 Value = Any  # Any: whatever type the task declares
 
@@ -60,6 +64,8 @@ class Task:
     ) -> None:
         for unknown in kwargs:
             raise DefinitionError(f"task {name}: unknown argument {unknown!r}{nearest(unknown, _ARGUMENTS)}")
+        if docs is not None and not isinstance(docs, configuration.Documentation):
+            raise DefinitionError(f"task {name}: docs={docs!r}: write docs=Documentation({str(docs)!r})")
         self._task_type = task_type
         self._name = name
         self._interface = interface
@@ -212,3 +218,20 @@ class TaskResolverMixin:
     def task_name(self, t: Task) -> str | None:
         """A name for the task in place of its own, or None. Nothing of fledge asks: names do not change by context."""
         return None
+
+
+def checked_environment(task_name: str, environment: Mapping[str, str] | None) -> dict[str, str]:
+    """A copy. DefinitionError for what no process can have in its environment."""
+    if environment is not None and not isinstance(environment, Mapping):
+        raise DefinitionError(
+            f"task {task_name}: environment={environment!r}: give a dict of texts: {{'NAME': 'value'}}"
+        )
+    checked = dict(environment or {})
+    for variable, value in checked.items():
+        for one in (variable, value):
+            if not isinstance(one, str) or "\0" in one:
+                reason = f"{one!r} must be text. Write {str(one)!r}"
+                raise DefinitionError(f"task {task_name}: environment={{{variable!r}: {value!r}}}: {reason}")
+        if not variable or "=" in variable:
+            raise DefinitionError(f"task {task_name}: environment: {variable!r} cannot be the name of a variable")
+    return checked

@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fledge import idl
-from fledge.abstract_task import Task, TaskResolverMixin, Value
+from fledge.abstract_task import Task, TaskResolverMixin, Value, checked_environment
 from fledge.attempts import environment, is_retried, run_attempts, warn_if_deprecated
 from fledge.context import (
     ExecutionParameters,
@@ -39,7 +39,7 @@ from fledge.errors import (
 from fledge.interface import CompiledInterface, Interface, fill_map, kwtypes
 from fledge.lazy import lazy, lazy_logger
 from fledge.local_config import LocalConfig
-from fledge.metadata import TaskMetadata
+from fledge.metadata import TaskMetadata, checked_flag
 from fledge.nodes import create_node
 from fledge.promise import Promise, VoidPromise, pack_outputs
 from fledge.storage import LiveStore
@@ -129,12 +129,12 @@ class PythonTask(TrackedInstance, Task, Generic[T]):
         if interface is not None:
             self._metadata.check_inputs(name, interface.inputs)
         self._task_config = task_config
-        self._environment = dict(environment or {})
+        self._environment = checked_environment(name, environment)
         if disable_deck is not None:
             if enable_deck is not None:
                 raise DefinitionError(f"task {name}: disable_deck and enable_deck say the same thing. Keep enable_deck")
             warnings.warn("disable_deck is deprecated, use enable_deck", FutureWarning, stacklevel=3)
-        self._enable_deck = bool(enable_deck) if disable_deck is None else not disable_deck
+        self._enable_deck = checked_flag("enable_deck", enable_deck, name) if disable_deck is None else not disable_deck
         fields = check_deck_fields(name, deck_fields)
         self._deck_fields = fields if self._enable_deck else []
         self._memo = _Memo()

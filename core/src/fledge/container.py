@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fledge import idl
 from fledge._version import __version__
 from fledge.base_task import PythonTask, T, TaskResolverMixin
-from fledge.errors import DefinitionError, SerializationError
+from fledge.errors import DefinitionError, MetadataError, SerializationError
 from fledge.lazy import lazy
 from fledge.metadata import TaskMetadata
 from fledge.resolver import default_task_resolver
@@ -64,7 +64,6 @@ class PythonAutoContainerTask(PythonTask[T]):
         **kwargs: Any,  # Any: passed on to PythonTask, which refuses unknown names
     ) -> None:
         self._requests, self._limits = _requests_and_limits(name, requests, limits, resources)
-        _check_environment(name, kwargs.get("environment"))
         if container_image is not None and not isinstance(container_image, (str, configuration.Image)):
             raise DefinitionError(
                 f"task {name}: container_image={container_image!r} names no image. Write 'registry/repo:tag'"
@@ -75,7 +74,7 @@ class PythonAutoContainerTask(PythonTask[T]):
         self._accelerator = accelerator
         self._shared_memory = shared_memory
         self._task_resolver = task_resolver if task_resolver is not None else default_task_resolver
-        kwargs["metadata"] = _with_pod_fields(kwargs.get("metadata"), pod_template_name, labels, annotations)
+        kwargs["metadata"] = _with_pod_fields(name, kwargs.get("metadata"), pod_template_name, labels, annotations)
         super().__init__(task_type, name, task_config, **kwargs)
 
     @property
@@ -245,18 +244,8 @@ def _requests_and_limits(
     return requests, limits
 
 
-def _check_environment(name: str, environment: Mapping[str, str] | None) -> None:
-    for variable, value in (environment or {}).items():
-        for one in (variable, value):
-            if not isinstance(one, str) or "\0" in one:
-                raise DefinitionError(
-                    f"task {name}: environment={{{variable!r}: {value!r}}}: {one!r} must be text. Write {str(one)!r}"
-                )
-        if not variable or "=" in variable:
-            raise DefinitionError(f"task {name}: environment: {variable!r} cannot be the name of a variable")
-
-
 def _with_pod_fields(
+    name: str,
     metadata: TaskMetadata | None,
     pod_template_name: str | None,
     labels: Mapping[str, str] | None,
@@ -265,7 +254,10 @@ def _with_pod_fields(
     """Arguments of the task win over the same fields of its metadata; arguments not given change nothing."""
     given = {"pod_template_name": pod_template_name, "labels": labels, "annotations": annotations}
     changes: dict[str, Any] = {k: value for k, value in given.items() if value is not None}  # Any: a type per field
-    return (metadata or TaskMetadata()).changed(**changes) if changes else metadata
+    try:
+        return (metadata or TaskMetadata()).changed(**changes) if changes else metadata
+    except MetadataError as exc:
+        raise MetadataError(exc.field, exc.value, exc.reason, name) from None
 
 
 def extended_resources(

@@ -12,7 +12,7 @@ from fledge.decks import ALL_DECK_FIELDS
 from fledge.errors import DefinitionError, MetadataError, UnknownConfigError
 from fledge.function import PythonFunctionTask, plain_function
 from fledge.lazy import lazy
-from fledge.metadata import TaskMetadata
+from fledge.metadata import TaskMetadata, checked_flag
 from fledge.tracking import full_name
 
 if TYPE_CHECKING:
@@ -108,11 +108,15 @@ def task(
         if hasattr(type(function), "python_interface"):
             raise DefinitionError(f"{function!r} is a task already, or a workflow. Decorate the plain function, once")
         function = plain_function(function)
+        if "metadata" in options:
+            raise DefinitionError(
+                f"task {full_name(function)}: @task takes the fields of TaskMetadata: @task(retries=2)"
+            )
         fields = {key: options[key] for key in _METADATA & options.keys()}
         rest = {key: value for key, value in options.items() if key not in fields}
         helpers = rest.pop("cache_helpers", ())
-        fields["generates_deck"] = bool(options.get("enable_deck"))
         try:
+            fields["generates_deck"] = checked_flag("enable_deck", options.get("enable_deck"))
             rest["metadata"] = _metadata(function, fields, helpers)
         except MetadataError as exc:
             raise MetadataError(exc.field, exc.value, exc.reason, full_name(function)) from None
@@ -143,10 +147,14 @@ def _metadata(
     version = fields.get("cache_version")
     if version and "cache" not in fields:
         raise MetadataError("cache_version", version, "has no meaning without cache=True")
-    if not fields.get("cache") or version:
+    derives = checked_flag("cache", fields.get("cache")) and not version
+    if helpers and not derives:
+        raise MetadataError("cache_helpers", helpers, "has no meaning without cache=True, nor beside a cache_version")
+    if not derives:
         return TaskMetadata(**fields)
-    helpers = (helpers,) if callable(helpers) else tuple(helpers)
-    derive = code_versions.CodeVersion(function, helpers)
+    if isinstance(helpers, str) or not (callable(helpers) or isinstance(helpers, Iterable)):
+        raise MetadataError("cache_helpers", helpers, "give functions in a tuple")
+    derive = code_versions.CodeVersion(function, (helpers,) if callable(helpers) else tuple(helpers))
     return TaskMetadata(**{**fields, "cache_version": "derived"}).with_derived_version(derive)
 
 

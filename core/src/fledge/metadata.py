@@ -14,8 +14,13 @@ from fledge.errors import MetadataError, nearest
 if TYPE_CHECKING:
     from fledge.idl import literals, tasks
 
-__all__ = ["TaskMetadata"]
+__all__ = ["TaskMetadata", "checked_flag"]
 
+_FLAG = (bool, type(None))
+_TEXT = (str, type(None))
+_FLAGS = ("cache", "cache_serialize", "interruptible", "generates_deck", "is_eager")
+_TEXTS = ("cache_version", "deprecated", "pod_template_name")
+_MAPS = ("labels", "annotations", "tags")
 _LONGEST_S = 315_576_000_000  # of protobuf's Duration: 10,000 years
 
 
@@ -75,6 +80,7 @@ class TaskMetadata:
 
     def __post_init__(self) -> None:
         self._check_timeout()
+        self._check_kinds()
         if self.cache and not self.cache_version:
             raise MetadataError(
                 "cache_version",
@@ -89,6 +95,9 @@ class TaskMetadata:
                 self.cache_ignore_input_vars,
                 f"give names in a tuple: ({self.cache_ignore_input_vars!r},)",
             )
+        ignored = self.cache_ignore_input_vars
+        if ignored and not (isinstance(ignored, Iterable) and all(isinstance(one, str) for one in ignored)):
+            raise MetadataError("cache_ignore_input_vars", ignored, "give names in a tuple: ('name',)")
         object.__setattr__(self, "cache_ignore_input_vars", tuple(self.cache_ignore_input_vars or ()))
         if self.cache_ignore_input_vars and not self.cache:
             raise MetadataError(
@@ -96,6 +105,19 @@ class TaskMetadata:
             )
         if isinstance(self.retries, bool) or not isinstance(self.retries, int) or not 0 <= self.retries < 2**32:
             raise MetadataError("retries", self.retries, "give a whole number, 0 or more")
+
+    def _check_kinds(self) -> None:
+        """What protobuf would refuse later, or would turn into something else. None is the same as not given."""
+        for name in _FLAGS:
+            checked_flag(name, getattr(self, name))
+        for name in _TEXTS:
+            value = getattr(self, name)
+            if not isinstance(value, _TEXT):
+                raise MetadataError(name, value, "give a text" if isinstance(value, bool) else f"write {str(value)!r}")
+        for name in _MAPS:
+            pairs = getattr(self, name)
+            if pairs is not None:
+                _check_pairs(name, pairs)
 
     def _check_timeout(self) -> None:
         timeout = self.timeout
@@ -192,3 +214,22 @@ class TaskMetadata:
         if self.interruptible is not None:
             message.interruptible = self.interruptible
         return message
+
+
+def checked_flag(name: str, value: object, task_name: str = "") -> bool:
+    """Is the flag set? MetadataError for what is neither True, False nor None: any text would count as True."""
+    if isinstance(value, _FLAG):
+        return bool(value)
+    way_out = "give True or False"
+    if name == "cache" and type(value).__name__ == "Cache":  # flytekit's
+        version = getattr(value, "version", None)
+        way_out = f"write cache=True, cache_version={version!r}" if version else "write cache=True"
+    raise MetadataError(name, value, way_out, task_name)
+
+
+def _check_pairs(name: str, pairs: object) -> None:
+    if not isinstance(pairs, Mapping):
+        raise MetadataError(name, pairs, "give a dict of texts: {'key': 'value'}")
+    for one in (*pairs, *pairs.values()):
+        if not isinstance(one, str):
+            raise MetadataError(name, pairs, f"{one!r} must be text. Write {str(one)!r}")

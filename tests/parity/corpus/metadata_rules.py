@@ -128,6 +128,38 @@ def observe_retries_negative(sdk: Sdk) -> object:
     return TaskMetadata(retries=-1).retries
 
 
+def observe_flag_as_text(sdk: Sdk) -> object:
+    return TaskMetadata(cache="no", cache_version="1").cache  # type: ignore[arg-type] # the mistake
+
+
+def observe_flag_as_number(sdk: Sdk) -> object:
+    return TaskMetadata(interruptible=1).interruptible  # type: ignore[arg-type] # the mistake
+
+
+def observe_version_as_number(sdk: Sdk) -> object:
+    return TaskMetadata(cache=True, cache_version=1).cache_version  # type: ignore[arg-type] # the mistake
+
+
+def observe_deprecated_as_flag(sdk: Sdk) -> object:
+    return TaskMetadata(deprecated=True).deprecated  # type: ignore[arg-type] # the mistake
+
+
+def observe_labels_of_numbers(sdk: Sdk) -> object:
+    return TaskMetadata(labels={"a": 1}).labels  # type: ignore[dict-item] # the mistake
+
+
+def observe_enable_deck_as_text(sdk: Sdk) -> object:
+    return Plain("plain", enable_deck="no").enable_deck
+
+
+def observe_docs_as_text(sdk: Sdk) -> object:
+    return Plain("plain", docs="x").docs
+
+
+def observe_environment_of_numbers(sdk: Sdk) -> object:
+    return Plain("plain", environment={"A": 1}).environment
+
+
 def observe_task_option_misspelt(sdk: Sdk) -> object:
     return task(retrys=1)(observe_constants)  # type: ignore[call-overload] # the mistake
 
