@@ -26,6 +26,7 @@ from fledge.errors import FledgeError
 from fledge.like_container import write_inputs
 from fledge.types import FlyteFile
 from fledge.types.base import TypeRegistry, TypeTransformer
+from fledge.types.converter import PlainForm
 
 
 class Color(Enum):
@@ -218,6 +219,20 @@ class MoneyTransformer(TypeTransformer[Money]):
         self, literal: Any, python_type: Any, registry: Any, storage: Any, path: str
     ) -> Money:  # Any: as above
         return Money(registry.to_python(literal, int, storage))
+
+
+class MisformedMoney(MoneyTransformer):
+    def plain_form(self, python_type: Any, registry: Any) -> PlainForm:  # Any: as above
+        return PlainForm(lambda value: value.cents, lambda plain: Money(int(plain)), dict)  # type: ignore[misc, arg-type] # the mistake
+
+
+def test_what_a_plugins_unpack_raises_names_the_value_and_the_plugin() -> None:
+    FlyteContextManager.current_context().registry.register(MisformedMoney("money", Money))
+    for text in ("1 EUR", "1"):
+        told = problem(text, Money)
+        assert told.startswith("x: expected core.tests.test_cli_values.Money")
+        assert f"{__name__}.MisformedMoney.plain_form (unpack): TypeError: " in told
+        assert "not JSON" not in told
 
 
 def test_a_string_of_a_json_file_stays_one_where_the_type_has_strings() -> None:

@@ -16,6 +16,7 @@ from fledge.errors import ClaimConflictError, StorageError, TypeConversionError,
 from fledge.storage import StorageRouter
 from fledge.types import HashMethod, TypeRegistry, TypeTransformer, builtin_registry
 from fledge.types.converter import PlainForm
+from fledge.types.mismatch import Mismatch
 
 STORAGE = StorageRouter()
 
@@ -235,3 +236,91 @@ def test_a_converter_is_compiled_once(registry: TypeRegistry) -> None:
     assert registry.converter(list[int]) is not builtin_registry().converter(list[int])
     assert registry.literal_type(int) is registry.literal_type(int)
     assert idl.types.SimpleType.Name(registry.literal_type(int).simple) == "INTEGER"
+
+
+# -- what a plugin's plain form raises ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Order:
+    at: Money
+
+
+def _no_arguments() -> dict[str, str]:
+    return {"type": "integer"}
+
+
+def _form(
+    pack: Any, unpack: Any, schema: Any = _no_arguments
+) -> TypeTransformer[Money]:  # Any: right or wrong functions
+    class Written(MoneyTransformer):
+        def plain_form(self, python_type: Any, registry: TypeRegistry) -> PlainForm:  # Any: as the base class
+            return PlainForm(pack, unpack, schema)
+
+    return Written("money", Money)
+
+
+WHO = f"{__name__}._form.<locals>.Written.plain_form"
+
+
+def _euros(value: object, storage: object) -> object:
+    return value.euros  # type: ignore[attr-defined] # the mistake
+
+
+@pytest.mark.parametrize(
+    ("pack", "error"),
+    [
+        (_euros, "AttributeError: 'Money' object has no attribute 'euros'"),
+        (lambda value: value.cents, "TypeError: "),
+        ({}.__getitem__, "TypeError: "),
+    ],
+)
+def test_what_pack_raises_is_told_with_the_path_and_who_it_was(registry: TypeRegistry, pack: Any, error: str) -> None:
+    registry.register(_form(pack, Money), "shop")
+    with pytest.raises(TypeConversionError) as caught:
+        registry.to_literal([Order(Money(1))], list[Order], STORAGE, "inputs.orders")
+    assert caught.value.path == "inputs.orders[0].at"
+    assert f"{WHO} (pack): {error}" in str(caught.value)
+    assert "is not set" not in str(caught.value)
+    assert isinstance(caught.value.__cause__, (AttributeError, TypeError))
+
+
+def test_what_unpack_raises_is_told_with_the_path_and_who_it_was(registry: TypeRegistry) -> None:
+    def unpack(plain: object, storage: object) -> object:
+        raise ValueError("no such currency")
+
+    registry.register(_form(lambda value, storage: value.cents, unpack), "shop")
+    literal = registry.to_literal(Order(Money(1)), Order, STORAGE)
+    with pytest.raises(TypeConversionError) as caught:
+        registry.to_python(literal, Order, STORAGE, "inputs.order")
+    assert caught.value.path == "inputs.order.at"
+    assert f"{WHO} (unpack): ValueError: no such currency" in str(caught.value)
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_a_mismatch_and_a_storage_error_of_a_plain_form_stay_what_they_are(registry: TypeRegistry) -> None:
+    def pack(value: Money, storage: object) -> object:
+        raise Mismatch(Money, value, "no cents") if value.cents else StorageError("s3://a", "gone")
+
+    registry.register(_form(pack, Money), "shop")
+    with pytest.raises(TypeConversionError, match="no cents") as caught:
+        registry.to_literal(Order(Money(1)), Order, STORAGE, "inputs.order")
+    assert caught.value.path == "inputs.order.at"
+    assert WHO not in str(caught.value)
+    with pytest.raises(StorageError, match="gone"):
+        registry.to_literal(Order(Money(0)), Order, STORAGE)
+
+
+def test_a_plain_form_that_is_none_names_its_transformer(registry: TypeRegistry) -> None:
+    registry.register(_form(_euros, _euros, {"type": "integer"}), "shop")
+    with pytest.raises(UnsupportedTypeError) as caught:
+        registry.converter(Money)
+    assert f"{WHO}: TypeError: PlainForm(pack, unpack, schema): schema is to be a function, not {{'" in str(
+        caught.value
+    )
+
+
+def test_a_schema_that_cannot_be_had_names_its_transformer(registry: TypeRegistry) -> None:
+    registry.register(_form(_euros, _euros, lambda registry: {}), "shop")
+    with pytest.raises(UnsupportedTypeError, match=r"plain_form \(schema\): TypeError: "):
+        registry.literal_type(Order)

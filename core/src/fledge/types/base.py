@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from fledge.errors import ClaimConflictError, UnsupportedTypeError
 from fledge.types.annotated import Pickled, hash_method, hashed, is_pickled
-from fledge.types.converter import Converter, PlainForm
+from fledge.types.converter import Converter, PlainForm, plain_form_of
 from fledge.types.guess import guess_python_type
 from fledge.types.hints import Unresolved, annotation_key, unwrap
 from fledge.types.kinds import Annotation, Value
@@ -132,7 +132,7 @@ class TypeTransformer(Generic[V]):
             lambda: self.literal_type(python_type, registry),
             lambda literal, value, storage: literal.CopyFrom(write(value, storage)),
             read,
-            plain=self.plain_form(python_type, registry),
+            plain=plain_form_of(self, python_type, registry),
             classes=(python_type,) if isinstance(python_type, type) else (claimed,),
             fits=lambda value: isinstance(value, claimed),
             to_literal=to_literal,
@@ -313,7 +313,7 @@ class TypeRegistry:
     def plain_form(self, python_type: Annotation) -> PlainForm:
         """How an annotation that passed `check` travels inside a structured value."""
         transformer, seen = self.find(python_type)
-        form = transformer.plain_form(seen, self)
+        form = plain_form_of(transformer, seen, self)
         if form is None:
             raise UnsupportedTypeError("value", python_type, "It cannot travel inside a structured value")
         return form

@@ -10,22 +10,25 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from fledge import idl
-from fledge.types.mismatch import Mismatch
+from fledge.errors import FledgeError, UnsupportedTypeError, short_repr
+from fledge.types.mismatch import Mismatch, from_foreign
 
 if TYPE_CHECKING:
     from fledge.idl import literals as pb_literals
     from fledge.idl import types as pb_types
     from fledge.storage import StorageRouter
+    from fledge.types.base import TypeRegistry, TypeTransformer
     from fledge.types.kinds import Annotation, Plain, Value
 
-__all__ = ["Converter", "PlainForm"]
+__all__ = ["Converter", "PlainForm", "plain_form_of"]
 
 
 class PlainForm:
     """A type inside a structured value: to and from what MessagePack can carry, and its JSON schema.
 
     `pack(value, storage)` gives None, bool, int, float, str, bytes, list or dict; `unpack(plain, storage)` the value
-    again. Both raise Mismatch. `classes` and `fits` are as in `Converter`. Values of exactly the class `as_is` are
+    again. Both raise Mismatch. `schema()` is called when a literal type is made. `classes` and `fits` are as in
+    `Converter`. Values of exactly the class `as_is` are
     their own plain form: nobody has to call.
     """
 
@@ -40,6 +43,9 @@ class PlainForm:
         fits: Callable[[Value], bool] | None = None,
         as_is: type | None = None,
     ) -> None:
+        for name, given in (("pack", pack), ("unpack", unpack), ("schema", schema)):
+            if not callable(given):
+                raise TypeError(f"PlainForm(pack, unpack, schema): {name} is to be a function, not {short_repr(given)}")
         self.pack, self.unpack, self.schema, self.classes, self.as_is = pack, unpack, schema, classes, as_is
         self.fits = fits or (lambda value: type(value) in classes)
 
@@ -136,3 +142,57 @@ def _fill_each(fill: Callable[..., None]) -> Callable[..., None]:
             fill(add(), value, storage)
 
     return fill_all
+
+
+# -- forms from outside ------------------------------------------------------------------------------------------------
+
+
+def plain_form_of(
+    transformer: TypeTransformer[Value], python_type: Annotation, registry: TypeRegistry
+) -> PlainForm | None:
+    """How a transformer's values travel inside structured values; None: they cannot.
+
+    What a plugin's functions raise becomes a Mismatch that names them, so that it gets the path of the value.
+
+    Raises:
+        UnsupportedTypeError: A plugin's transformer gives no form, or cannot give the JSON schema.
+    """
+    cls = type(transformer)
+    if cls.__module__.startswith("fledge.types."):
+        return transformer.plain_form(python_type, registry)
+    who = f"{cls.__module__}.{cls.__qualname__}.plain_form"
+    form = _asked(lambda: transformer.plain_form(python_type, registry), python_type, who)
+    if form is None:
+        return None
+    if not isinstance(form, PlainForm):
+        raise UnsupportedTypeError("value", python_type, f"{who} gave {short_repr(form)}, which is no PlainForm")
+    return PlainForm(
+        _guarded(form.pack, python_type, f"{who} (pack)"),
+        _guarded(form.unpack, python_type, f"{who} (unpack)"),
+        lambda: _asked(form.schema, python_type, f"{who} (schema)"),
+        form.classes,
+        form.fits,
+        form.as_is,
+    )
+
+
+def _guarded(convert: Callable[..., Value], python_type: Annotation, who: str) -> Callable[..., Value]:
+    def guarded(value: object, storage: StorageRouter) -> object:
+        try:
+            return convert(value, storage)
+        except Exception as exc:
+            error = from_foreign(exc, python_type, value, who, "value")
+            if error is exc:
+                raise
+            raise error from exc
+
+    return guarded
+
+
+def _asked(ask: Callable[[], Value], python_type: Annotation, who: str) -> Value:
+    try:
+        return ask()
+    except FledgeError:
+        raise
+    except Exception as exc:
+        raise UnsupportedTypeError("value", python_type, f"{who}: {type(exc).__name__}: {exc}") from exc
