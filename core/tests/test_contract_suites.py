@@ -18,6 +18,8 @@ import pytest
 from fledge import SerializationSettings, TypeTransformer, hookimpl, task
 from fledge.function import PythonFunctionTask
 from fledge.testing import PluginContract, TaskContract, TransformerContract
+from fledge.types.converter import PlainForm
+from fledge.types.mismatch import Mismatch
 
 Suite = PluginContract | TaskContract | TransformerContract
 
@@ -270,8 +272,71 @@ class Changing(Right):
         return registry.literal_type(next(self.kinds))
 
 
+class WithForm(Right):
+    """Also inside dataclasses, and written on the command line."""
+
+    def plain_form(self, python_type: Any, registry: Any) -> PlainForm:
+        return PlainForm(self.pack, self.unpack, self.schema)
+
+    def pack(self, value: Any, storage: Any) -> object:
+        if type(value) is not Money:
+            raise Mismatch(Money, value)
+        return value.cents
+
+    def unpack(self, plain: Any, storage: Any) -> object:
+        return Money(plain)
+
+    def schema(self) -> Any:
+        return {"type": "integer"}
+
+
+class PacksAnything(WithForm):
+    def pack(self, value: Any, storage: Any) -> object:
+        return getattr(value, "cents", 0)
+
+
+class PacksNothingPlain(WithForm):
+    def pack(self, value: Any, storage: Any) -> object:
+        return (super().pack(value, storage), object())
+
+
+class UnpacksLess(WithForm):
+    def unpack(self, plain: Any, storage: Any) -> object:
+        return Money(plain - 1)
+
+
+class OneArgument(WithForm):
+    def plain_form(self, python_type: Any, registry: Any) -> PlainForm:
+        return PlainForm(lambda value: value.cents, Money, self.schema)  # type: ignore[misc, arg-type] # the mistake
+
+
+class SchemaIsADict(WithForm):
+    def plain_form(self, python_type: Any, registry: Any) -> PlainForm:
+        return PlainForm(self.pack, self.unpack, self.schema())
+
+
+class SchemaIsNoJson(WithForm):
+    def schema(self) -> Any:
+        return {"type": int}
+
+
+class NoForm(WithForm):
+    def plain_form(self, python_type: Any, registry: Any) -> Any:
+        return {"pack": self.pack}
+
+
+INSIDE = "values_survive_inside_a_dataclass"
+OTHERS = "its_plain_form_refuses_values_of_another_class"
 TRANSFORMERS: dict[str, tuple[type[Right], set[str]]] = {
     "right": (Right, set()),
+    "right, with a plain form": (WithForm, set()),
+    "packs anything": (PacksAnything, {OTHERS}),
+    "packs nothing plain": (PacksNothingPlain, {INSIDE}),
+    "unpacks less": (UnpacksLess, {INSIDE}),
+    "pack and unpack of one argument": (OneArgument, {INSIDE}),
+    "a schema of no JSON": (SchemaIsNoJson, {"the_schema_of_its_plain_form_is_json"}),
+    "a schema that is no function": (SchemaIsADict, {"*"}),
+    "no plain form": (NoForm, {"*"}),
     "lossy": (Lossy, {"values_survive_the_round_trip", "values_survive_inside_lists_and_dicts"}),
     "changes the value": (Spending, {"conversion_leaves_the_value_alone", "values_survive_the_round_trip"}),
     "takes anything": (Generous, {"bad_values_are_refused_with_their_path"}),
@@ -297,4 +362,5 @@ def test_a_transformers_defect_fails_the_test_for_it(case: str) -> None:
         values = (Money(1), Money(250))
         bad_values = ("1 EUR", 1)
 
-    assert failures(Contract()) == expected
+    found = failures(Contract())
+    assert (INSIDE in found and len(found) > 5) if expected == {"*"} else found == expected

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import make_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fledge import idl
 from fledge.errors import TypeConversionError
 from fledge.storage import LiveStore, materialize
 from fledge.testing.contexts import plugin_registered
+from fledge.types.mismatch import Mismatch
 
 if TYPE_CHECKING:
     from fledge.context import FlyteContext
+    from fledge.types.converter import PlainForm
 
 __all__ = ["TransformerContract"]
 
@@ -30,7 +34,7 @@ class TransformerContract:
         hooks: The hook module that registers the transformer; None: it is built in.
         python_type: The annotation under test.
         values: Values that survive the trip, unchanged in value and type.
-        bad_values: Values that are refused with TypeConversionError.
+        bad_values: Values that are refused with TypeConversionError, and by `pack` of a plain form with Mismatch.
         in_containers: Whether the type may stand in `list[...]` and `dict[str, ...]`.
     """
 
@@ -56,6 +60,11 @@ class TransformerContract:
         data = idl.deterministic_bytes(materialize(literals, storage))
         read = idl.literals.LiteralMap.FromString(data)
         return context.registry.to_python(read.literals["value"], python_type, context.storage)
+
+    def _plain_form(self, context: FlyteContext) -> PlainForm | None:
+        """None where the type cannot stand inside a dataclass."""
+        has_one = context.registry.converter(self.python_type).plain is not None
+        return context.registry.plain_form(self.python_type) if has_one else None
 
     def test_the_annotation_is_supported(self) -> None:
         with self._context() as context:
@@ -86,6 +95,33 @@ class TransformerContract:
             back = self._trip(context, named, _generic(dict, str, self.python_type))
             assert all(self.equal(value, back[name]) for name, value in named.items())
 
+    def test_values_survive_inside_a_dataclass(self) -> None:
+        """By `pack` and `unpack` of its plain form, where it has one."""
+        with self._context() as context:
+            if self._plain_form(context) is None:
+                return
+            holder = make_dataclass("Holder", [("value", self.python_type)])
+            for value in self.values:
+                back = self._trip(context, holder(value), holder)
+                assert self.equal(value, back.value), f"{value!r} came back from a dataclass as {back.value!r}"
+
+    def test_the_schema_of_its_plain_form_is_json(self) -> None:
+        with self._context() as context:
+            form = self._plain_form(context)
+            if form is not None:
+                schema = form.schema()
+                assert isinstance(schema, dict), f"schema() gave {schema!r}, which is no dict"
+                json.dumps(schema)
+
+    def test_its_plain_form_refuses_values_of_another_class(self) -> None:
+        with self._context() as context:
+            form = self._plain_form(context)
+            if form is None:
+                return
+            for value in (*self.bad_values, _Stranger()):
+                error = _raised(form.pack, value, context.storage)
+                assert isinstance(error, Mismatch), f"pack({value!r}) gave {error!r}; raise Mismatch(type, value)"
+
     def test_the_literal_type_is_always_the_same(self) -> None:
         with self._context() as first, self._context() as second:
             assert first.registry.literal_type(self.python_type) == second.registry.literal_type(self.python_type)
@@ -104,6 +140,10 @@ class TransformerContract:
             for literal in (strange, idl.literals.Literal()):
                 error = _raised(context.registry.to_python, literal, self.python_type, context.storage, "inputs.x")
                 assert error is None or isinstance(error, TypeConversionError), f"gave {error!r}"
+
+
+class _Stranger:
+    """Of no type that a transformer is for."""
 
 
 def _generic(origin: Any, *arguments: Any) -> Any:  # Any: annotations put together at run time
