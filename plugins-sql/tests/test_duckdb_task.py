@@ -328,27 +328,6 @@ def test_a_list_comprehension_takes_the_list_itself(query: str) -> None:
     assert run(xs=[1, 2, 3]) == [2, 4, 6]
 
 
-@pytest.mark.parametrize(
-    ("kind", "value", "query"),
-    [
-        pytest.param(Annotated[str, Secret(key="p")], "hunter\n  2", "cast($p as int)", id="of two lines"),
-        pytest.param(Annotated[str, Secret(key="p")], "hunter", "cast($p[:5] as int)", id="cut"),
-        pytest.param(Annotated[list[str], Secret(key="p")], ["hunter"], "cast($p[1] as int)", id="in a list"),
-        pytest.param(Annotated[bytes, Secret(key="p")], b"hunte\xff", "cast($p::varchar as int)", id="bytes"),
-        pytest.param(Annotated[int, Secret(key="p")], 31337, "cast($p as tinyint)", id="a number"),
-        pytest.param(Annotated[str, Secret(key="p")] | None, "hunter", "cast($p as int)", id="optional"),
-        pytest.param(Annotated[str | None, Secret(key="p")], "hunter", "cast($p as int)", id="optional inside"),
-    ],
-)
-def test_a_secret_is_in_no_error_in_any_form(kind: Any, value: object, query: str) -> None:
-    run = DuckDBTask("secret_form", f"select {query}", kwtypes(p=kind), kwtypes(n=int))
-    with pytest.raises(QueryError) as caught:
-        run.execute(p=value)
-    assert "hunte" not in str(caught.value)
-    assert "31337" not in str(caught.value)
-    assert (caught.value.engine_error, caught.value.line) in [("Conversion", 1), ("Conversion", 0)]
-
-
 def test_an_optional_name_is_refused_instead_of_bound_as_a_text() -> None:
     with pytest.raises(SQLDefinitionError, match="a name is never None"):
         DuckDBTask("name", "select $k", kwtypes(k=Annotated[str, Identifier("a", "b")] | None), kwtypes(n=str))

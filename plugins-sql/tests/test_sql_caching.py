@@ -108,15 +108,17 @@ def test_a_query_with_one_answer_is(query: str) -> None:
     ],
 )
 def test_what_lies_outside_of_the_inputs_is_not_cached(query: str, config: DuckDB, reason: str) -> None:
+    outputs: dict[str, Any] | None = {} if query.startswith("insert") else None  # Any: annotations
     with pytest.raises(SQLDefinitionError, match=reason):
-        DuckDBTask("c", query, task_config=config, cache=True)
-    mine = DuckDBTask("c", query, task_config=config, cache=True, cache_version="mine")
+        DuckDBTask("c", query, outputs=outputs, task_config=config, cache=True)
+    mine = DuckDBTask("c", query, outputs=outputs, task_config=config, cache=True, cache_version="mine")
     assert mine.metadata.cache_version == "mine"
 
 
 def test_an_attached_file_that_is_an_input_counts_by_its_bytes() -> None:
     inputs = kwtypes(store=FlyteFile)
-    DuckDBTask("c", "select n from store.t", inputs, task_config=DuckDB(attach=("store",)), cache=True)
+    cached = DuckDBTask("c", "select n from store.t", inputs, task_config=DuckDB(attach=("store",)), cache=True)
+    assert uncacheable_reasons(cached.checked) == []
 
 
 def test_the_version_of_a_function_task_is_the_querys() -> None:
