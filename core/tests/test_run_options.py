@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from core.tests.support import INSTALLED, fresh_process
 TASKS = """
     import os, sys, time
     from pathlib import Path
-    from fledge import FlyteFile, RecoverableError, current_context, task
+    from fledge import FlyteFile, IgnoreOutputs, RecoverableError, current_context, task
 
     @task
     def where() -> int:
@@ -59,6 +60,15 @@ TASKS = """
     def asks(fifo: str) -> None:
         print("ready")
         print("for", Path(fifo).read_text())
+
+    @task
+    def leaves(code: int) -> int:
+        print("soon gone", file=sys.stderr, flush=True)
+        os._exit(code)
+
+    @task
+    def ignores() -> int:
+        raise IgnoreOutputs("not the leader")
 
     @task(enable_deck=True)
     def has_a_page(a: int) -> int:
@@ -152,6 +162,25 @@ def test_a_run_like_a_container_is_one_attempt(tmp_path: Path) -> None:
     done = run(tmp_path, "--like-container", "tasks.py:flaky", "--good-attempt", "2")
     assert (done.returncode, done.stdout) == (1, "attempt 1\n")
     assert "origin USER, code USER:RecoverableError, recoverable" in done.stderr
+
+
+@pytest.mark.parametrize("way", ["--isolate", "--like-container"])
+@pytest.mark.parametrize("code", [0, 4])
+def test_a_process_that_is_gone_before_its_task_has_ended_is_a_failure(tmp_path: Path, way: str, code: int) -> None:
+    done = run(tmp_path, way, "--json", "tasks.py:leaves", "--code", str(code))
+    assert done.returncode == 1
+    message = f"task tasks.leaves: the process left with exit code {code} before its task had ended"
+    assert f"ProcessEndedError: {message}. Let the task return or raise" in done.stderr
+    assert done.stderr.count("soon gone") == 1
+    error = json.loads(done.stdout)["error"]
+    assert (error["type"], error["origin"], error["message"][: len(message)]) == ("ProcessEndedError", "USER", message)
+
+
+@pytest.mark.parametrize("way", ["--isolate", "--like-container"])
+def test_outputs_that_are_ignored_are_no_failure_of_a_process(tmp_path: Path, way: str) -> None:
+    done = run(tmp_path, way, "tasks.py:ignores")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "the task ignored its outputs: nothing was written" in done.stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="processes of POSIX")

@@ -14,12 +14,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TextIO, cast
+from typing import IO, TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from fledge import idl
 from fledge.context import FlyteContextManager
 from fledge.decks import DECK_FILE
 from fledge.entrypoint import INPUTS_FILE, OUTPUTS_FILE
+from fledge.entrypoint import main as execute
 from fledge.errors import FledgeError, TaskTimeoutError
 from fledge.settings import SerializationSettings
 from fledge.storage import LiveStore, materialize
@@ -28,7 +29,24 @@ if TYPE_CHECKING:
     from fledge.container import PythonAutoContainerTask
     from fledge.idl import errors, literals
 
-__all__ = ["ContainerRun", "run_like_container", "write_inputs"]
+__all__ = ["ContainerRun", "ProcessEndedError", "run_like_container", "write_inputs"]
+
+
+class ProcessEndedError(FledgeError):
+    """The process of a task was gone before the task had ended. Fields: `task_name`, `exit_code` (-n: signal n)."""
+
+    origin = "USER"
+
+    def __init__(self, task_name: str, exit_code: int, printed: str) -> None:
+        super().__init__(
+            f"task {task_name}: the process left with exit code {exit_code} before its task had ended. "
+            f"Let the task return or raise; os._exit ends it without a word{_below(printed)}"
+        )
+        self.task_name, self.exit_code = task_name, exit_code
+
+
+def _below(printed: str) -> str:
+    return f":\n{printed}" if printed else ""
 
 
 @dataclass(frozen=True)
@@ -99,7 +117,8 @@ def run_like_container(
 
     Raises:
         TaskTimeoutError: It ran longer.
-        FledgeError: The process ended without outputs, error or a clean exit.
+        ProcessEndedError: The process ended before the task had.
+        FledgeError: The command failed without outputs or error.
     """
     settings = settings or SerializationSettings()
     inputs_file = inputs if isinstance(inputs, Path) else write_inputs(task, inputs, folder)
@@ -114,7 +133,9 @@ def run_like_container(
     }
     command = [values.get(arg, arg) for arg in task.get_command(settings)]
     at = command.index("fledge-execute")
-    command = [sys.executable, "-m", "fledge.entrypoint", *command[at + 1 :]]
+    ended = folder / "ended"
+    ended.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "fledge.like_container", str(ended), *command[at + 1 :]]
     python_path = os.pathsep.join(filter(None, [*sys.path, os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": python_path, **settings.env, **task.environment, **(env or {})}
     if echo:
@@ -122,10 +143,15 @@ def run_like_container(
     environment["PYTHONIOENCODING"] = "utf-8"
     process = _finished(command, environment, timeout_s, task.name, (sys.stdout, sys.stderr) if echo else (None, None))
     outputs, error = _read(folder / "out")
-    if outputs is None and error is None and process.returncode != 0:
-        raise FledgeError(
-            f"task {task.name}: the process ended with {process.returncode} and wrote nothing:\n{process.stderr}"
-        )
+    if outputs is None and error is None:
+        printed = "" if echo else process.stderr
+        if not ended.exists():
+            raise ProcessEndedError(task.name, process.returncode, printed)
+        if process.returncode != 0:
+            raise FledgeError(
+                f"task {task.name}: the command ended with exit code {process.returncode} and wrote nothing"
+                f"{_below(printed)}"
+            )
     return ContainerRun(folder, process.returncode, process.stdout, process.stderr, outputs, error)
 
 
@@ -209,3 +235,19 @@ def _read(out: Path) -> tuple[literals.LiteralMap | None, errors.ErrorDocument |
         error = idl.errors.ErrorDocument.FromString(path.read_bytes())
         break
     return outputs, error
+
+
+def _contained(argv: Sequence[str]) -> NoReturn:
+    """In the fresh process: the container's command. The file says that it came to its end, whatever that was.
+
+    A task that ignores its outputs writes nothing and ends with 0, as does one that calls os._exit(0).
+    """
+    ended, *arguments = argv
+    try:
+        execute(arguments)
+    finally:
+        Path(ended).touch()
+
+
+if __name__ == "__main__":
+    _contained(sys.argv[1:])
