@@ -14,7 +14,7 @@ import pytest
 from core.tests.support import INSTALLED, fresh_process
 
 TASKS = """
-    import os, sys, time
+    import os, signal, sys, time
     from pathlib import Path
     from fledge import FlyteFile, IgnoreOutputs, RecoverableError, current_context, task
 
@@ -65,6 +65,11 @@ TASKS = """
     def leaves(code: int) -> int:
         print("soon gone", file=sys.stderr, flush=True)
         os._exit(code)
+
+    @task
+    def is_killed(name: str) -> int:
+        os.kill(os.getpid(), getattr(signal, name))
+        time.sleep(600)
 
     @task
     def ignores() -> int:
@@ -176,6 +181,24 @@ def test_a_process_that_is_gone_before_its_task_has_ended_is_a_failure(tmp_path:
     assert (error["type"], error["origin"], error["message"][: len(message)]) == ("ProcessEndedError", "USER", message)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(
+    ("name", "hint", "has_stack"),
+    [("SIGSEGV", "Native code crashed", True), ("SIGABRT", "Native code crashed", True), ("SIGKILL", "memory", False)],
+)
+def test_a_process_that_is_killed_names_the_signal_and_shows_where(
+    tmp_path: Path, name: str, hint: str, has_stack: bool
+) -> None:
+    done = run(tmp_path, "--isolate", "tasks.py:is_killed", "--name", name)
+    assert done.returncode == 1
+    *above, message = done.stderr.splitlines()
+    assert message.startswith(
+        f"ProcessEndedError: task tasks.is_killed: the process was killed by {name} before its task had ended. "
+    )
+    assert hint in message
+    assert any(line.endswith(" in is_killed") for line in above) == has_stack
+
+
 @pytest.mark.parametrize("way", ["--isolate", "--like-container"])
 def test_outputs_that_are_ignored_are_no_failure_of_a_process(tmp_path: Path, way: str) -> None:
     done = run(tmp_path, way, "tasks.py:ignores")
@@ -187,7 +210,8 @@ def test_outputs_that_are_ignored_are_no_failure_of_a_process(tmp_path: Path, wa
 def test_native_code_past_its_timeout_is_killed_in_isolation(tmp_path: Path) -> None:
     done = run(tmp_path, "--isolate", "tasks.py:stuck", "--pid-file", str(tmp_path / "pid"))
     assert done.returncode == 1
-    assert "TaskTimeoutError: task tasks.stuck ran longer than its timeout of 1 s" in done.stderr
+    assert done.stderr.endswith("TaskTimeoutError: task tasks.stuck ran longer than its timeout of 1 s\n")
+    assert " in stuck\n" in done.stderr
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert os.listdir(tmp_path / "tmp") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import faulthandler
 import os
 import shutil
 import signal
@@ -31,6 +32,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ContainerRun", "ProcessEndedError", "run_like_container", "write_inputs"]
 
+_LAST_WORDS_S = 5.0  # how long a process that is to be killed may take to show its stacks, and we to read them
+_AFTER_SIGNAL = {
+    **dict.fromkeys(
+        ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL"),
+        ". Native code crashed; standard error shows which line of Python had called it",
+    ),
+    "SIGKILL": ". The system does that when memory runs out: work on less at a time",
+}
+
 
 class ProcessEndedError(FledgeError):
     """The process of a task was gone before the task had ended. Fields: `task_name`, `exit_code` (-n: signal n)."""
@@ -38,11 +48,22 @@ class ProcessEndedError(FledgeError):
     origin = "USER"
 
     def __init__(self, task_name: str, exit_code: int, printed: str) -> None:
-        super().__init__(
-            f"task {task_name}: the process left with exit code {exit_code} before its task had ended. "
-            f"Let the task return or raise; os._exit ends it without a word{_below(printed)}"
-        )
+        super().__init__(f"task {task_name}: {_end(exit_code)}{_below(printed)}")
         self.task_name, self.exit_code = task_name, exit_code
+
+
+def _end(exit_code: int) -> str:
+    """How a process ended before its task, and what to do about it."""
+    if exit_code >= 0:
+        return (
+            f"the process left with exit code {exit_code} before its task had ended. "
+            "Let the task return or raise; os._exit ends it without a word"
+        )
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:  # a real-time signal
+        name = f"signal {-exit_code}"
+    return f"the process was killed by {name} before its task had ended{_AFTER_SIGNAL.get(name, '')}"
 
 
 def _below(printed: str) -> str:
@@ -135,7 +156,7 @@ def run_like_container(
     at = command.index("fledge-execute")
     ended = folder / "ended"
     ended.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "fledge.like_container", str(ended), *command[at + 1 :]]
+    command = [sys.executable, "-X", "faulthandler", "-m", "fledge.like_container", str(ended), *command[at + 1 :]]
     python_path = os.pathsep.join(filter(None, [*sys.path, os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": python_path, **settings.env, **task.environment, **(env or {})}
     if echo:
@@ -169,8 +190,12 @@ def _finished(
     try:
         _wait(process, readers, timeout_s)
     except BaseException as exc:
+        if isinstance(exc, subprocess.TimeoutExpired):
+            _show_stacks(process)
         _kill(process)
         process.wait()
+        for reader in readers:
+            reader.join(_LAST_WORDS_S)
         if isinstance(exc, subprocess.TimeoutExpired):
             raise TaskTimeoutError(task_name, timeout_s or 0) from None
         raise
@@ -218,6 +243,14 @@ class _Reader(threading.Thread):
                 self._to = None
 
 
+def _show_stacks(process: subprocess.Popen[bytes]) -> None:
+    """On its standard error; the signal ends it then. A task with a handler of its own for it is not asked again."""
+    if hasattr(signal, "SIGUSR2"):
+        process.send_signal(signal.SIGUSR2)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_LAST_WORDS_S)
+
+
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """With all it has started, where the platform has process groups."""
     with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
@@ -243,6 +276,8 @@ def _contained(argv: Sequence[str]) -> NoReturn:
     A task that ignores its outputs writes nothing and ends with 0, as does one that calls os._exit(0).
     """
     ended, *arguments = argv
+    if hasattr(signal, "SIGUSR2"):
+        faulthandler.register(signal.SIGUSR2, chain=True)  # see _show_stacks
     try:
         execute(arguments)
     finally:
