@@ -338,9 +338,31 @@ def test_overrides_of_a_ready_promise_change_nothing() -> None:
     assert promise.with_overrides(retries=3) is promise
 
 
-def test_promises_can_be_printed(compiling: FlyteContext) -> None:
+TEXTS: dict[str, Callable[[Any], object]] = {
+    "str": str,
+    "format": "out/{}.csv".format,
+    "percent": lambda promise: "out/%s.csv" % promise,  # noqa: UP031 - one of the ways
+    "print": print,
+}
+
+
+@pytest.mark.parametrize("use", TEXTS)
+def test_a_promise_without_a_value_is_no_text(compiling: FlyteContext, use: str) -> None:
+    with pytest.raises(PromiseUseError, match=r"Promise\(n0\.o0\) has no value to .* in a task"):
+        TEXTS[use](made(None, INTS).compile(compiling))
+
+
+@pytest.mark.parametrize("shown", ["out/Promise(n0.o0).csv", "Promise(n0.o0['k'][0])", "Promise(inputs.a)"])
+def test_a_text_that_holds_a_promise_as_it_is_shown_is_refused(compiling: FlyteContext, shown: str) -> None:
+    thing = made(kwtypes(a=str), INTS)
+    thing.compile(compiling, a="Promise(n0.o0) of a workflow that is not this one")
+    with pytest.raises(PromiseUseError, match=r"mod\.thing\.inputs\.a: .* holds the name of a promise, not its value"):
+        thing.compile(compiling, a=shown)
+
+
+def test_promises_can_be_shown(compiling: FlyteContext) -> None:
     assert repr(made(None, INTS).compile(compiling)["k"][0]) == "Promise(n0.o0['k'][0])"
-    assert repr(ready()) == "Promise(x=<value>)"
+    assert repr(ready()) == str(ready()) == "Promise(x=<value>)"
 
 
 VOID_USES: dict[str, Callable[[Any], object]] = {

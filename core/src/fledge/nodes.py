@@ -16,7 +16,7 @@ from fledge import idl
 from fledge.errors import CallError, DefinitionError, nearest, type_name
 from fledge.lazy import lazy
 from fledge.metadata import TaskMetadata
-from fledge.promise import NodeOutput, Promise, VoidPromise, pack_outputs
+from fledge.promise import NodeOutput, Promise, PromiseUseError, VoidPromise, pack_outputs
 from fledge.types.assignable import is_assignable, type_at
 
 if TYPE_CHECKING:
@@ -219,6 +219,7 @@ def create_node(
     Raises:
         CallError: An input is missing or unknown.
         DefinitionError: A default is mutable, or a value cannot be an input (a whole tuple of outputs, a VoidPromise).
+        PromiseUseError: A text holds a promise as it is shown.
     """
     interface = entity.python_interface
     bindings: list[literals.Binding] = []
@@ -235,6 +236,8 @@ def create_node(
         value = kwargs[name] if name in kwargs else _default(entity, name)
         binding = idl.literals.Binding(var=name)
         where = f"{entity.name}.inputs.{name}"
+        if isinstance(value, str) and "Promise(" in value:
+            _refuse_shown_promise(value, state, where)
         fill_binding(binding.binding, value, converters[name], registry, storage, where, upstream)
         bindings.append(binding)
     own_id = dns_name(node_id) if node_id else state.next_id()
@@ -245,6 +248,13 @@ def create_node(
     if not compiled.outputs:
         return VoidPromise(entity.name, NodeOutput(node, "placeholder"))
     return pack_outputs(interface, [Promise(name, NodeOutput(node, name)) for name in compiled.outputs])
+
+
+def _refuse_shown_promise(text: str, state: CompilationState, where: str) -> None:
+    """PromiseUseError when a text was made of the repr of a promise of this workflow: it would be the text for ever."""
+    shown = tuple(f"Promise({node_id}." for node_id in ("inputs", *(node.id for node in state.nodes)))
+    if any(one in text for one in shown):
+        raise PromiseUseError(f"{where}: {text!r} holds the name of a promise, not its value. Make the text in a task")
 
 
 def _default(entity: Entity, name: str) -> object:

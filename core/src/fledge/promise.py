@@ -136,6 +136,14 @@ class Promise:
     def __hash__(self) -> int:
         return id(self)
 
+    def __str__(self) -> str:
+        if self._ref is not None:
+            raise PromiseUseError(
+                f"{self!r} has no value to make a text of while the workflow is compiled. "
+                "Make the text in a task; to show the promise itself, write repr(...) or %r"
+            )
+        return repr(self)
+
     def __repr__(self) -> str:
         if self._ref is not None:
             return f"Promise({self._ref})"

@@ -171,6 +171,18 @@ def promise_in_a_plain_function(a: int) -> int:
 
 @called_with({"a": 1})
 @workflow
+def promise_as_text(a: int) -> None:
+    note(text="out/%s.csv" % add(a=a))  # noqa: UP031 - an f-string is another way
+
+
+@called_with({"a": 1})
+@workflow
+def promise_shown_in_a_text(a: int) -> None:
+    note(text=repr(add(a=a)))
+
+
+@called_with({"a": 1})
+@workflow
 def output_not_bound(a: int) -> int:
     add(a=a)
     return None
