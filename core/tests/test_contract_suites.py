@@ -57,6 +57,7 @@ PLUGINS = {
     "unknown hook": ("@hookimpl\ndef get_costum(): pass", {"its_hooks_keep_the_spec"}),
     "wrong argument": ("@hookimpl\ndef get_custom(taks): pass", {"its_hooks_keep_the_spec"}),
     "order": ("@hookimpl(tryfirst=True)\ndef get_custom(): pass", {"its_hooks_keep_the_spec"}),
+    "no mark": ("def get_config(): return {'k': 'v'}", {"what_is_named_like_a_hook_is_marked"}),
     "registration": ("@hookimpl\ndef register_types(register): register(3)", {"its_hooks_keep_the_spec"}),
     "thread": (
         "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()",
@@ -92,7 +93,11 @@ PLUGINS = {
     ),
     "renders no text": ("@hookimpl\ndef render(value): return 1", {"it_renders_text_or_nothing"}),
 }
-ELSEWHERE = {"it_can_be_registered_in_many_contexts", "its_contributions_are_pure_and_json"}  # need what fails first
+ELSEWHERE = {  # need what fails first
+    "it_can_be_registered_in_many_contexts",
+    "its_contributions_are_pure_and_json",
+    "what_is_named_like_a_hook_is_marked",
+}
 
 
 @pytest.mark.parametrize("case", PLUGINS)

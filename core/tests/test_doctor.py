@@ -131,6 +131,14 @@ def test_doctor_finds_everything_that_is_wrong_and_says_what_to_do(site: Path) -
     assert not any("somebody" in about for about in findings)
 
 
+def test_doctor_advises_on_a_function_that_lacks_the_mark_of_a_hook(site: Path) -> None:
+    (site / "one_hooks.py").write_text("HOOK_API = 1\ndef get_config(task):\n    return {}\n")
+    findings = json.loads(fledge(site, "doctor", "--json")[1])["findings"]
+    (finding,) = [one for one in findings if one["about"] == "one (dist-one 1.5)"]
+    assert finding["problem"] == "its get_config() is named like a hook and has no @hookimpl: it is never called"
+    assert finding["is_advice"]
+
+
 def test_doctor_tells_the_price_of_each_plugin_and_the_environment(site: Path) -> None:
     report = json.loads(fledge(site, "doctor", "--json")[1])
     prices = {one["plugin"]: one for one in report["plugins"]}

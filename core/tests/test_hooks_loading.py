@@ -226,6 +226,32 @@ def test_a_broken_plugin_is_quarantined_with_its_reason_and_the_others_work(
     assert manager.contributions("get_custom", add, settings=SETTINGS) == [("good", {"good": True})]
 
 
+UNMARKED = {
+    "no mark": ("def get_config(task): return {'a': 'b'}", ["get_config"]),
+    "two": ("def render(value): pass\ndef task_event(event): pass", ["render", "task_event"]),
+    "of another package": ("from textwrap import dedent as render", []),
+    "the specification": ("from fledge.hooks.spec import get_config", []),
+    "a method of a builtin": ("render = str.upper", []),
+    "no function": ("render = 'fast'", []),
+    "a helper of the hook": ("def render(): pass\n@hookimpl(specname='render')\ndef show(value): return render()", []),
+    "marked": ("@hookimpl\ndef get_config(task): return {'a': 'b'}", []),
+}
+
+
+@pytest.mark.parametrize("case", UNMARKED)
+def test_a_function_that_is_named_like_a_hook_and_not_marked_is_told(
+    site: Site, case: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, unmarked = UNMARKED[case]
+    site.install("shop", source)
+    with caplog.at_level(logging.WARNING, "fledge.hooks"):
+        manager = site.manager()
+    assert states(manager) == {"shop": "loaded"}
+    assert manager.states[0].unmarked == unmarked
+    told = "plugin shop (dist-shop 1.0): {}() is named like a hook and has no @hookimpl: it is never called"
+    assert [message.partition(". ")[0] for message in caplog.messages] == [told.format(name) for name in unmarked]
+
+
 @pytest.mark.parametrize("case", ["environment", "path", "signal"])
 def test_what_an_import_changed_is_taken_back(site: Site, case: str) -> None:
     before = dict(os.environ), list(sys.path), signal.getsignal(signal.SIGTERM)

@@ -94,7 +94,8 @@ def diagnose() -> tuple[list[PluginPrice], list[Finding], dict[str, str]]:
     manager = loaded_plugins()
     prices = [_price(state) for state in manager.states if state.state != "disabled"]
     variables = {name: value for name, value in sorted(os.environ.items()) if name.startswith("FLEDGE_")}
-    findings = [*_broken(manager.states), *_conflicts(manager), *_versions(), *_unread(variables), *_slow(prices)]
+    findings = [*_broken(manager.states), *_conflicts(manager), *_versions(), *_unread(variables)]
+    findings += [*_unmarked(manager.states), *_slow(prices)]
     return prices, findings, variables
 
 
@@ -192,6 +193,19 @@ def _unread(variables: dict[str, str]) -> list[Finding]:
         )
         for name in variables
         if name not in VARIABLES
+    ]
+
+
+def _unmarked(states: list[PluginState]) -> list[Finding]:
+    return [
+        Finding(
+            str(state.plugin),
+            f"its {hook}() is named like a hook and has no @hookimpl: it is never called",
+            "its author could mark or rename it",
+            is_advice=True,
+        )
+        for state in states
+        for hook in state.unmarked
     ]
 
 

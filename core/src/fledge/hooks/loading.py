@@ -84,8 +84,8 @@ def new_manager() -> pluggy.PluginManager:
     return manager
 
 
-def check_hooks(plugin: str, module: object, manager: pluggy.PluginManager) -> None:
-    """Does a module or object keep the contract?
+def check_hooks(plugin: str, module: object, manager: pluggy.PluginManager) -> list[str]:
+    """Does a module or object keep the contract? Returns its functions that are named like a hook and not marked.
 
     Raises:
         HookApiError: It was written for another hook API, implements a hook that does not exist or one twice, takes
@@ -102,9 +102,12 @@ def check_hooks(plugin: str, module: object, manager: pluggy.PluginManager) -> N
             f"Install {side} or another version of the plugin",
         )
     seen: dict[str, str] = {}
+    unmarked = []
     for name in dir(module):
         options: dict[str, Any] | None = manager.parse_hookimpl_opts(module, name)  # type: ignore[assignment] # a TypedDict # Any: flags of pluggy
         if options is None:
+            if name in HOOK_NAMES and _is_meant(getattr(module, name), module):
+                unmarked.append(name)
             continue
         hook = options.get("specname") or name
         if hook not in HOOK_NAMES:
@@ -120,6 +123,14 @@ def check_hooks(plugin: str, module: object, manager: pluggy.PluginManager) -> N
         wrong = [one for one in arguments_of(hook, getattr(module, name)) if one not in given]
         if wrong:
             raise HookApiError(plugin, f"{name}() takes {', '.join(wrong)}; the hook gives {', '.join(given)}")
+    return [name for name in unmarked if name not in seen]
+
+
+def _is_meant(found: object, module: object) -> bool:
+    """Is it a function of the plugin's own? One that it imports, or the hook's specification, only shares the name."""
+    home = module.__name__ if isinstance(module, ModuleType) else module.__module__
+    package = str(getattr(found, "__module__", "")).partition(".")[0]
+    return inspect.isroutine(found) and package == home.partition(".")[0]
 
 
 def arguments_of(hook: str, function: Callable[..., Any]) -> tuple[str, ...]:  # Any: hooks have a type each

@@ -45,12 +45,16 @@ def _log_call(plugin: str, hook: str, arguments: Mapping[str, object]) -> None:
 
 @dataclass
 class PluginState:
-    """What became of one plugin: "loaded", "quarantined" (with the error) or "disabled"; None: not loaded yet."""
+    """What became of one plugin: "loaded", "quarantined" (with the error) or "disabled"; None: not loaded yet.
+
+    `unmarked` are functions that are named like a hook and never called, as they lack `@hookimpl`.
+    """
 
     plugin: InstalledPlugin
     state: str | None = None
     error: PluginError | None = None
     hooks: list[str] = field(default_factory=list)
+    unmarked: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ class PluginManager:
 
     def _add(self, state: PluginState, hooks: object) -> None:
         name = self._unique_name(state.plugin)
-        loading.check_hooks(str(state.plugin), hooks, self._pluggy)
+        state.unmarked = loading.check_hooks(str(state.plugin), hooks, self._pluggy)
         if self._pluggy.is_registered(hooks):
             other = self._pluggy.get_name(hooks)
             raise PluginLoadError(str(state.plugin), f"its hook module is already that of plugin {other}")
@@ -178,6 +182,12 @@ class PluginManager:
         for hook, one in found.items():
             self._hooks[hook] = tuple(sorted((*self._hooks[hook], one), key=lambda one: one.plugin))
         state.state, state.hooks = "loaded", list(found)
+        for hook in state.unmarked:
+            _log.warning(
+                "plugin %s: %s() is named like a hook and has no @hookimpl: it is never called. Mark or rename it",
+                state.plugin,
+                hook,
+            )
 
     def _unique_name(self, plugin: InstalledPlugin) -> str:
         return plugin.name if not self._pluggy.has_plugin(plugin.name) else f"{plugin.distribution}:{plugin.name}"

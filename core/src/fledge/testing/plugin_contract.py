@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fledge import events, idl
 from fledge.function import PythonFunctionTask
@@ -18,6 +18,9 @@ from fledge.hooks.spec import HOOK_API
 from fledge.serialize import task_template
 from fledge.settings import SerializationSettings
 from fledge.testing.contexts import HookCall, plugin_registered
+
+if TYPE_CHECKING:
+    from fledge.hooks.manager import PluginManager
 
 __all__ = ["PluginContract"]
 
@@ -97,6 +100,12 @@ class PluginContract:
         """Names, arguments, no ordering marks; registration succeeds."""
         with plugin_registered(self.hooks) as context:
             assert context.plugins is not None
+
+    def test_what_is_named_like_a_hook_is_marked(self) -> None:
+        """A function without `@hookimpl` is never called."""
+        with plugin_registered(self.hooks) as context:
+            unmarked = cast("PluginManager", context.plugins).states[-1].unmarked
+        assert not unmarked, f"{', '.join(unmarked)}: mark with @hookimpl, or give it another name"
 
     def test_importing_its_hook_module_changes_nothing(self) -> None:
         assert self._probe()["changed"] == []
