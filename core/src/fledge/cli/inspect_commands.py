@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from fledge.flow import PythonFunctionWorkflow
 from fledge.serialize import Explanation, explain, task_spec, task_template
 from fledge.serialize_flow import tasks_of, workflow_spec, workflow_template
 from fledge.settings import Image, ImageConfig, SerializationSettings
+from fledge.tracking import place_of_file
 
 if TYPE_CHECKING:
     from fledge.cli.targets import Target
@@ -53,7 +56,9 @@ def canonical_json(message: Any) -> str:  # Any: some protobuf message
 @_settings_options
 def template_command(target: str, form: str, spec: bool, out: Path | None, **settings: str) -> None:
     """Show the TaskTemplate (of a workflow: the WorkflowTemplate) that Flyte would see."""
+    path = {os.path.abspath(folder) for folder in sys.path}
     message = _message(load_target(target), _settings(**settings), spec=spec)
+    _warn_if_not_found_from_here(target, path)
     if form == "binpb":
         data = idl.deterministic_bytes(message)
     else:
@@ -62,6 +67,30 @@ def template_command(target: str, form: str, spec: bool, out: Path | None, **set
         FlyteContextManager.current_context().storage.write(str(out), data)
     else:
         sys.stdout.buffer.write(data)
+
+
+def _warn_if_not_found_from_here(target: str, path: Collection[str]) -> None:
+    """Its module lies in a subfolder that was not on the path: a container that starts here has no such module.
+
+    Args:
+        target: As on the command line.
+        path: Python's, as it was before the target was imported.
+    """
+    place, _, name = target.rpartition(":")
+    if not place.endswith(".py"):
+        return
+    folder, module = place_of_file(str(Path(place).resolve()))
+    if folder in path or Path.cwd() not in Path(folder).parents:
+        return
+    below = Path(folder).relative_to(Path.cwd())
+    dotted = ".".join([*below.parts, module])
+    ways = [f"add {below / '__init__.py'}", f"write {dotted}:{name}"] if all(map(str.isidentifier, below.parts)) else []
+    ways.append(f"put {below} on the image's PYTHONPATH")
+    click.echo(
+        f"warning: the template names module {module}, which a container finds in the folder {below} only: "
+        f"{', or '.join(ways)}",
+        err=True,
+    )
 
 
 def _message(target: Target, settings: SerializationSettings, *, spec: bool) -> Any:  # Any: some protobuf message
