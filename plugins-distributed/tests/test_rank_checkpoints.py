@@ -26,6 +26,14 @@ def test_the_newest_checkpoint_wins_and_old_ones_go(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["step-0000000002", "step-0000000010"]
 
 
+def test_steps_may_count_tokens(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    for step in (9_999_999_999, 10_000_000_000, 250_000_000_000):
+        checkpoints.save(step, {"step": step})
+    assert checkpoints.load() == (250_000_000_000, {"step": 250_000_000_000})
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_state_that_cannot_be_written_leaves_the_last_checkpoint(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, {"x": 1})

@@ -73,6 +73,7 @@ PLACES = [
     pytest.param(RANKS, TORCHRUN, Rank(5, 1, 2, 6, 2), id="torchrun"),
     pytest.param(ELASTIC, TORCHRUN | PET, Rank(5, 1, 2, 6, 2), id="torchrun-before-PET"),
     pytest.param(ELASTIC, PET, Host(1, "master-0", 29500, "job"), id="node-of-a-pytorchjob"),
+    pytest.param(ELASTIC, PET | {"PET_RDZV_ENDPOINT": "[fd00::1]:29500"}, Host(1, "fd00::1", 29500, "job"), id="ipv6"),
     pytest.param(ELASTIC, OPERATOR | PET, Host(1, "master-0", 29500, "job"), id="pods-RANK-is-not-read"),
     pytest.param(
         ELASTIC,

@@ -22,7 +22,7 @@ from fledge_distributed.ranks import current_rank
 __all__ = ["Checkpoints"]
 
 State = Mapping[str, Any]  # Any: whatever the training keeps
-_NAME = re.compile(r"step-(\d{10})(\.sharded)?")
+_NAME = re.compile(r"step-(\d{10,})(\.sharded)?")
 
 
 class Checkpoints:

@@ -90,6 +90,7 @@ def _node(env: Mapping[str, str]) -> Host | None:
     node = _node_rank(env)
     if node >= int(env["PET_NNODES"]):
         raise LaunchError(f"node {node} of {env['PET_NNODES']}: nodes count from 0")
+    address = address.removeprefix("[").removesuffix("]")  # IPv6, which has brackets beside a port only
     return Host(node, address, int(port), env.get("PET_RDZV_ID", "fledge"))
 
 

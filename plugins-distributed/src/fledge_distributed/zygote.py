@@ -9,6 +9,7 @@ Processes that a rank leaves behind become its children (subreaper) and are ende
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import importlib
 import os
@@ -127,7 +128,7 @@ class _Zygote:
         start: Start = frame.load()
         self.grace_s = start.grace_s
         try:
-            pid = self._fork(start, frame.fds) if self.spawn_reason is None else self._spawn(start, frame.fds)
+            pid = self._begin(start, frame.fds)
         except OSError as exc:
             self._tell(Kind.FORK_FAILED, (start.rank.rank, str(exc)))
         else:
@@ -136,6 +137,12 @@ class _Zygote:
         finally:
             for fd in frame.fds:
                 os.close(fd)
+
+    def _begin(self, start: Start, fds: tuple[int, ...]) -> int:
+        """The process of a new rank. OSError: there is none."""
+        if len(fds) != len(Descriptors._fields):  # the kernel leaves out those for which we have no number left
+            raise OSError(errno.EMFILE, "the ranks' parent has no more file descriptors (ulimit -n)")
+        return self._fork(start, fds) if self.spawn_reason is None else self._spawn(start, fds)
 
     def _fork(self, start: Start, fds: tuple[int, ...]) -> int:
         parent = os.getpid()
