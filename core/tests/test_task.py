@@ -175,28 +175,6 @@ def test_a_deck_field_that_does_not_exist_is_refused_also_while_decks_are_off(en
         PythonTask("kind", "name", enable_deck=enabled, deck_fields=("Inputs",))  # type: ignore[arg-type] # the mistake
 
 
-@pytest.mark.parametrize(
-    ("options", "match"),
-    [
-        ({"enable_deck": "no"}, "task name: enable_deck='no': give True or False"),
-        ({"environment": {"A": 1}}, "task name: environment={'A': 1}: 1 must be text. Write '1'"),
-        ({"docs": "x"}, r"task name: docs='x': write docs=Documentation\('x'\)"),
-    ],
-    ids=["deck", "environment", "docs"],
-)
-def test_an_option_of_another_kind_is_refused_with_what_to_write(options: dict[str, object], match: str) -> None:
-    with pytest.raises(DefinitionError, match=match):
-        PythonTask("kind", "name", **options)  # type: ignore[arg-type] # the mistake
-
-
-def test_a_task_made_by_the_decorator_takes_the_fields_of_its_metadata_by_name() -> None:
-    def counts(a: int) -> int:
-        return a
-
-    with pytest.raises(DefinitionError, match=r"@task takes the fields of TaskMetadata: @task\(retries=2\)"):
-        task(metadata=TaskMetadata(retries=2))(counts)  # type: ignore[call-overload] # the mistake
-
-
 @pytest.mark.parametrize("disabled", [True, False])
 def test_disable_deck_is_the_deprecated_negation(disabled: bool) -> None:
     with pytest.warns(FutureWarning, match="use enable_deck"):
