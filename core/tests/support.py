@@ -120,7 +120,11 @@ class Container:
 
 
 def fresh_process(
-    *arguments: str, cwd: Path, env: Mapping[str, str] | None = None, python_path: tuple[Path, ...] = (HERE,)
+    *arguments: str,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    python_path: tuple[Path, ...] = (HERE,),
+    typed: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run this Python. Installed plugins are not loaded there, so that they cannot change what is tested."""
     given = {
@@ -131,7 +135,14 @@ def fresh_process(
         **(env or {}),
     }
     return subprocess.run(
-        [sys.executable, *arguments], cwd=cwd, env=given, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=given,
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
 
 

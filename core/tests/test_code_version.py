@@ -232,6 +232,17 @@ def test_what_cannot_be_hashed_is_named_with_the_way_to_it(text: str, match: str
         version_of(text, own_helpers="x = 1\n")
 
 
+@pytest.mark.parametrize(
+    ("file", "way_out"), [("<stdin>", "Move it to a file"), ("compiled_only.py", "Give cache_version='1'")]
+)
+def test_a_task_whose_source_cannot_be_read_says_what_to_do(file: str, way_out: str) -> None:
+    """A version that is given would be shared by all that is typed under one name."""
+    made: dict[str, Callable[..., int]] = {}
+    exec(compile("def f(a: int) -> int:\n    return a\n", file, "exec"), made)
+    with pytest.raises(DefinitionError, match=f"the source of f cannot be read, .* {way_out}$"):
+        task(cache=True)(made["f"])
+
+
 def test_two_tasks_of_a_factory_do_not_share_results(tmp_path: Path) -> None:
     def factory(n: int) -> Callable[..., int]:
         @task(cache=True)

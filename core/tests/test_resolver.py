@@ -177,15 +177,16 @@ def test_a_task_of_a_task_is_refused() -> None:
         task(plain)
 
 
-def test_a_module_without_a_file_says_to_move_it_to_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("typed", [False, True], ids=["-c", "-"])
+def test_a_module_without_a_file_says_to_move_it_to_one(tmp_path: Path, typed: bool) -> None:
     source = (
         "from fledge import *\nfrom fledge import task, SerializationSettings, task_template\n"
         "@task\ndef t() -> int:\n    return 1\n"
         "try:\n    task_template(t, SerializationSettings())\n"
         "except Exception as exc:\n    print(type(exc).__name__, exc)\n"
     )
-    done = fresh_process("-c", source, cwd=tmp_path)
-    assert "NotImportableError" in done.stdout, done.stderr
+    done = fresh_process("-", cwd=tmp_path, typed=source) if typed else fresh_process("-c", source, cwd=tmp_path)
+    assert "NotImportableError task __main__.t " in done.stdout, done.stderr
     assert "it is defined in a shell or notebook. Move it to a file" in done.stdout
 
 

@@ -81,9 +81,10 @@ class CodeVersion:
             code = getattr(_unwrapped(one), "__code__", None)
             if code is not None and not linecache.getlines(code.co_filename):
                 name = getattr(one, "__qualname__", repr(one))
+                # Of a shell or `python -`: what is typed next has the same name, and would share a given version.
+                way_out = "Move it to a file" if code.co_filename.startswith("<") else "Give cache_version='1'"
                 raise DefinitionError(
-                    f"cache=True: the source of {name} cannot be read, so its changes cannot be noticed. "
-                    "Give cache_version='1'"
+                    f"cache=True: the source of {name} cannot be read, so its changes cannot be noticed. {way_out}"
                 )
 
     def __call__(self) -> str:

@@ -102,7 +102,7 @@ def _resolve(module: ModuleType, dotted: str) -> object:
 
 
 def importable_module_name(module: ModuleType) -> str | None:
-    """What a fresh process imports to get this module; None when there is no file behind it (a shell, a notebook).
+    """What a fresh process imports to get this module; None when no file is behind it (a shell, a notebook, `-`).
 
     For a script this is its file's name, with the packages around it (folders with `__init__.py`); for `python -m`, the
     name that was run.
@@ -114,7 +114,7 @@ def importable_module_name(module: ModuleType) -> str | None:
         name: str = spec.name
         return name.removesuffix(".__main__") if name.endswith(".__main__") and spec.parent is None else name
     file = getattr(module, "__file__", None)
-    return place_of_file(file)[1] if file else None
+    return place_of_file(file)[1] if file and file != "<stdin>" else None
 
 
 def full_name(function: Callable[..., object]) -> str:
