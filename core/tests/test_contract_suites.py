@@ -66,7 +66,7 @@ PLUGINS = {
     "environment": ("import os\nos.environ['X_OF_A_PLUGIN'] = '1'", {"importing_its_hook_module_changes_nothing"}),
     "path": ("import sys\nsys.path.append('/nowhere')", {"importing_its_hook_module_changes_nothing"}),
     "signal": (
-        "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)",
+        "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)",
         {"importing_its_hook_module_changes_nothing"},
     ),
     "heavy": ("import torch", {"its_hook_module_is_light"}),
@@ -109,7 +109,7 @@ def test_a_plugins_defect_fails_the_test_for_it(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(os, "environ", dict(os.environ) if case == "environment" else os.environ)
-    handler = signal.getsignal(signal.SIGINT)
+    handler = signal.getsignal(signal.SIGTERM)
     body = textwrap.dedent(source).replace("\n", "\n        ")
     written = module(
         f"""
@@ -118,7 +118,7 @@ def test_a_plugins_defect_fails_the_test_for_it(
         {body}
         """
     )
-    signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGTERM, handler)
 
     class Contract(PluginContract):
         pass

@@ -252,6 +252,21 @@ def test_a_function_that_is_named_like_a_hook_and_not_marked_is_told(
     assert [message.partition(". ")[0] for message in caplog.messages] == [told.format(name) for name in unmarked]
 
 
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGCHLD", "SIGRTMIN+1"])
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have fewer signals")
+def test_the_handler_of_any_signal_is_taken_back(site: Site, name: str) -> None:
+    number = getattr(signal, name.partition("+")[0]) + (name.endswith("+1"))
+    before = signal.getsignal(number)
+    try:
+        site.install("broken", f"import signal\nsignal.signal({int(number)}, lambda *_: None)")
+        manager = site.manager()
+        assert signal.getsignal(number) is before
+    finally:
+        signal.signal(number, before)
+    told = f"signal {number}" if name.endswith("+1") else name
+    assert f"importing hooks_of_broken changed the handler of {told}." in error_of(manager, "broken")
+
+
 @pytest.mark.parametrize("case", ["environment", "path", "signal"])
 def test_what_an_import_changed_is_taken_back(site: Site, case: str) -> None:
     before = dict(os.environ), list(sys.path), signal.getsignal(signal.SIGTERM)

@@ -57,7 +57,7 @@ class _ProcessState:
         self.environ = dict(os.environ)
         self.path = list(sys.path)
         self.is_main = threading.current_thread() is threading.main_thread()
-        self.handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.handlers = {number: signal.getsignal(number) for number in _signals()}
 
     def restore(self) -> str:
         """Put everything back; says what had changed."""
@@ -71,10 +71,16 @@ class _ProcessState:
             sys.path[:] = self.path
         for number, handler in self.handlers.items():
             if signal.getsignal(number) is not handler:
-                changed.append(f"the handler of {signal.Signals(number).name}")
-                if self.is_main:
+                changed.append(f"the handler of {getattr(number, 'name', f'signal {number}')}")
+                if self.is_main and handler is not None:  # None: it was not set by Python, which cannot set it again
                     signal.signal(number, handler)
         return " and ".join(changed)
+
+
+@cache
+def _signals() -> tuple[int, ...]:
+    """All that there are: finding them takes as long as looking at their handlers."""
+    return tuple(sorted(signal.valid_signals()))
 
 
 def new_manager() -> pluggy.PluginManager:

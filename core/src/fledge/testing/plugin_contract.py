@@ -46,7 +46,7 @@ def state():
         "environment": dict(os.environ),
         "sys.path": list(sys.path),
         "threads": threading.active_count(),
-        "SIGINT handler": signal.getsignal(signal.SIGINT),
+        "signal handlers": {number: signal.getsignal(number) for number in signal.valid_signals()},
         "excepthook": sys.excepthook,
     }
 known, before = set(sys.modules), state()
