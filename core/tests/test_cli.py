@@ -361,6 +361,16 @@ def test_the_environment_sets_the_level_of_the_log(tmp_path: Path, level: str, s
     assert ("FLEDGE_LOG=NONSENSE is no level" in done.stderr) is (level == "nonsense")
 
 
+def test_a_variable_that_is_neither_yes_nor_no_is_told_once(tasks: str, tmp_path: Path) -> None:
+    done = fresh_process(
+        "-m", "fledge.cli", "run", f"{tasks}:add", "--a", "1", cwd=tmp_path, env={"FLEDGE_CACHE": "maybe"}
+    )
+    assert done.returncode == 0
+    assert done.stderr == (
+        "WARNING fledge.config: FLEDGE_CACHE=maybe is neither yes nor no, and counts as not set. Write 1 or 0\n"
+    )
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
     command = app.get_command(click.Context(app), name)

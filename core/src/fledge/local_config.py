@@ -85,11 +85,14 @@ def start_logging() -> None:
     """For our own commands: what is logged goes to stderr, from the level that FLEDGE_LOG names on, else warnings."""
     import logging  # noqa: PLC0415 - commands only; a library that is imported logs nothing by itself
 
-    level = (LocalConfig.from_env().log_level or "WARNING").upper()
-    known = level in logging._nameToLevel  # noqa: SLF001 - getLevelNamesMapping came with Python 3.11
-    logging.basicConfig(level=level if known else "WARNING", format="%(levelname)s %(name)s: %(message)s")
-    if not known:
+    root = logging.getLogger()
+    is_ours = not root.handlers
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    level = (LocalConfig.from_env().log_level or "WARNING").upper()  # what this warns of has a handler by now
+    if level not in logging._nameToLevel:  # noqa: SLF001 - getLevelNamesMapping came with Python 3.11
         logging.getLogger("fledge").warning("FLEDGE_LOG=%s is no level: DEBUG, INFO, WARNING, ERROR, CRITICAL", level)
+    elif is_ours:
+        root.setLevel(level)
 
 
 def _is_under_pytest(env: Mapping[str, str]) -> bool:
