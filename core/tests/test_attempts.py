@@ -66,6 +66,31 @@ def test_any_other_failure_is_final(error: BaseException) -> None:
     assert made.runs == [1]
 
 
+def test_an_error_that_only_a_recoverable_one_would_have_had_tried_again_says_so_once() -> None:
+    error = ConnectionError("reset by peer")
+    inner = flaky(2, 5, lambda: error)
+
+    @task(retries=3)
+    def outer(a: int) -> int:
+        return int(inner(a=a))
+
+    with pytest.raises(ConnectionError):
+        outer(a=1)
+    notes = getattr(error, "__notes__", [])
+    assert notes.count("not tried again: retries are for RecoverableError") == 1
+
+
+@pytest.mark.parametrize(
+    ("retries", "error"),
+    [(0, ValueError("a bug")), (3, NonRecoverableError("no")), (3, StorageError("x", "gone")), (3, IgnoreOutputs())],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_no_other_error_speaks_of_retries(retries: int, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        flaky(retries, 5, lambda: error)(a=1)
+    assert not [note for note in getattr(error, "__notes__", []) if "tried again" in note]
+
+
 def test_the_last_failure_is_the_one_that_is_raised() -> None:
     errors = [Flaky("first"), Flaky("second")]
     made = flaky(1, 2, iter(errors).__next__)

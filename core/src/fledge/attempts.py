@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from fledge.cancellation import Cancellation, limited
 from fledge.context import Scratch
-from fledge.errors import FledgeError
+from fledge.errors import FledgeError, add_note, ignores_outputs, origin_of
 from fledge.lazy import lazy, lazy_logger
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def run_attempts(task_name: str, metadata: TaskMetadata, ctx: FlyteContext, atte
 
     Raises:
         TaskTimeoutError: One attempt ran longer than the timeout.
-        Whatever the last attempt raised, unchanged.
+        Whatever the last attempt raised, the same object; a note says why it was the last, if that may surprise.
     """
     if not metadata.retries:
         return _attempts(task_name, metadata, ctx, attempt, None)
@@ -83,6 +83,10 @@ def _attempts(
             _log.warning("task %s: attempt %d of %d failed: %s", task_name, number, metadata.retries + 1, exc)
             if ctx.plugins.has_observers:
                 ctx.plugins.notify(events.Retrying(task_name, ctx.rank, attempt=number, error=exc))
+        except Exception as exc:
+            if metadata.retries and origin_of(exc) == "USER" and not ignores_outputs(exc):
+                add_note(exc, "not tried again: retries are for RecoverableError")
+            raise
 
 
 def is_retried(error: BaseException, ctx: FlyteContext) -> bool:
