@@ -16,7 +16,7 @@ from core.tests.support import INSTALLED, fresh_process
 TASKS = """
     import os, signal, sys, time
     from pathlib import Path
-    from fledge import FlyteFile, IgnoreOutputs, RecoverableError, current_context, task
+    from fledge import FlyteFile, IgnoreOutputs, RecoverableError, current_context, task, workflow
 
     @task
     def where() -> int:
@@ -29,6 +29,14 @@ TASKS = """
         path = Path(current_context().working_directory, "made.txt")
         path.write_text(text)
         return FlyteFile(str(path))
+
+    @task
+    def halves(file: FlyteFile, by: int) -> int:
+        return len(Path(file).read_text()) // by
+
+    @workflow
+    def flow(text: str, by: int) -> int:
+        return halves(file=makes_file(text=text), by=by)
 
     @task(retries=2)
     def flaky(good_attempt: int) -> int:
@@ -110,6 +118,19 @@ def test_a_file_outlives_an_isolated_run(tmp_path: Path) -> None:
     (made,) = tmp_path.glob("runs/*/*/made.txt")
     assert made.read_text() == "kept"
     assert str(made) in done.stdout
+
+
+@pytest.mark.parametrize(("by", "code"), [("2", 0), ("0", 1)], ids=["success", "failure"])
+def test_a_file_between_the_nodes_of_a_workflow_stays_to_be_looked_at(tmp_path: Path, by: str, code: int) -> None:
+    done = run(tmp_path, "tasks.py:flow", "--text", "kept", "--by", by)
+    assert done.returncode == code, done.stderr
+    (made,) = tmp_path.glob("runs/*/*/made.txt")
+    assert made.read_text() == "kept"
+
+
+def test_a_run_whose_tasks_return_no_file_leaves_no_folder(tmp_path: Path) -> None:
+    assert run(tmp_path, "tasks.py:where").returncode == 0
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("a", [1, 0], ids=["success", "failure"])
