@@ -8,6 +8,8 @@ from string import Template
 
 import click
 
+from fledge.hooks.discovery import installed_plugins
+
 __all__ = ["FILES", "new_plugin_command", "write_plugin"]
 
 _NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
@@ -203,12 +205,18 @@ def write_plugin(name: str, folder: Path) -> Path:
     """Write all files of a new plugin below `folder`/fledge-NAME and return that path.
 
     Raises:
-        click.UsageError: The name does not fit, or the folder exists.
+        click.UsageError: The name does not fit or is that of an installed plugin, or the folder exists.
     """
     name = name.removeprefix("fledge-")
     if not _NAME.match(name):
         raise click.UsageError(f"{name!r}: use small letters, digits and dashes, e.g. my-plugin")
     target = folder / f"fledge-{name}"
+    for plugin in installed_plugins():
+        if name == plugin.name or target.name == plugin.distribution:
+            raise click.UsageError(
+                f"{name!r}: an installed plugin is called so already: {plugin}. Choose another name, or "
+                f"pip uninstall {plugin.distribution} if it is to be replaced"
+            )
     if target.exists():
         raise click.UsageError(f"{target} exists already")
     module = "fledge_" + name.replace("-", "_")
