@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, make_dataclass
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple, Optional, TypedDict, Union
 
 import msgspec
+import numpy as np
+import pandas as pd
 import pytest
 
 from fledge import idl
@@ -261,3 +263,40 @@ def test_the_cause_of_a_refusal_is_chained() -> None:
     with pytest.raises(TypeConversionError) as caught:
         REGISTRY.to_python(_packed({"number": -1}), Strict, STORAGE)
     assert isinstance(caught.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "reason"),
+    [
+        (int, np.int64(3), "convert it with int(...)"),
+        (int, np.float64(3), ""),
+        (float, np.float32(1.5), "convert it with float(...)"),
+        (float, np.int64(3), "convert it with float(...)"),
+        (bool, np.True_, "convert it with bool(...)"),
+        (Optional[int], np.int64(3), "convert it with .item()"),
+        (timedelta, np.timedelta64(1, "s"), "convert it with .item()"),
+        (datetime, np.datetime64("2020-01-01"), ""),
+        (list[int], np.array([1]), "convert it with .tolist()"),
+        (datetime, pd.Timestamp("2020-01-01", tz="UTC"), "convert it with .to_pydatetime()"),
+        (Optional[datetime], pd.Timestamp("2020-01-01", tz="UTC"), "convert it with .to_pydatetime()"),
+        (date, pd.Timestamp("2020-01-01"), "convert it with .date()"),
+        (datetime, pd.NaT, ""),
+        (timedelta, pd.Timedelta(1, "s"), "convert it with .to_pytimedelta()"),
+    ],
+    ids=lambda value: type(value).__name__ if type(value).__module__ != "builtins" else None,
+)
+def test_what_numpy_and_pandas_hold_is_refused_with_what_makes_the_declared_type_of_it(
+    annotation: Any, value: object, reason: str
+) -> None:
+    with pytest.raises(TypeConversionError) as caught:
+        REGISTRY.to_literal(value, annotation, STORAGE)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("wrap", [lambda cls: cls, lambda cls: Optional[cls], lambda cls: Annotated[cls, {}]])
+@pytest.mark.parametrize("make", [lambda: make_dataclass("P", [("x", str)]), lambda: enum.Enum("P", {"x": "x"})])
+def test_a_class_that_was_defined_again_since_is_told_apart(make: Any, wrap: Any) -> None:
+    declared, again = make(), make()
+    with pytest.raises(TypeConversionError) as caught:
+        REGISTRY.to_literal(again("x"), wrap(declared), STORAGE)
+    assert caught.value.reason == "P was defined again since: define the task again"
