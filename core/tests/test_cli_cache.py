@@ -45,8 +45,10 @@ def test_the_entries_of_one_task_can_be_listed_and_removed(fledge: Fledge, tmp_p
     name = next(line.split()[-1] for line in lines if line.endswith(".one"))
     assert fledge("cache", "prune", "--older-than-days", "0", "--task", name).out == "2 entries removed\n"
     assert listed(fledge) == ["two"]
-    assert fledge("cache", "prune", "--task", "nobody").out == "0 entries removed\n"
-    assert fledge("cache", "prune", "--older-than-days", "0").out == "1 entries removed\n"
+    assert fledge("cache", "prune", "--task", "nobody").out == "0 entries removed: none is of a task 'nobody'\n"
+    assert fledge("cache", "prune", "--task", "two").out.endswith(f"'two'; did you mean '{name[:-4]}.two'?\n")
+    assert fledge("cache", "list").out.splitlines()[-1].startswith("1 entry, ")
+    assert fledge("cache", "prune", "--older-than-days", "0").out == "1 entry removed\n"
     assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
 
 

@@ -58,7 +58,10 @@ USAGE = {
     "no debugger": (("run", "--pdb", "--isolate", "{}:add", "--a", "1"), "--pdb and --isolate: the debugger cannot"),
     "strange output": (("run", "--output", "x.txt", "{}:add", "--a", "1"), "must end in .json or .pb; - prints JSON"),
     "input named help": (("run", "{}:helped", "--help"), "--help is an input of this task; -h shows the help"),
-    "workflow in a process": (("run", "--isolate", "{}:flow", "--a", "1"), "which no container runs"),
+    "workflow in a process": (
+        ("run", "--isolate", "{}:flow", "--a", "1"),
+        "is a workflow, which no container runs. Leave --isolate out, or run one of its tasks",
+    ),
 }
 
 

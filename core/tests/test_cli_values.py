@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from core.tests.cli_support import Fledge, Ran, fledge_at, task_file
 from fledge import idl, task
-from fledge.cli.values import from_json, from_text
+from fledge.cli.values import from_json, from_text, shown_default
 from fledge.context import FlyteContextManager
 from fledge.errors import FledgeError
 from fledge.like_container import write_inputs
@@ -164,6 +164,33 @@ PROBLEMS = {
 def test_a_mistake_is_told_with_its_place_and_the_way_out(case: str) -> None:
     text, python_type, message = PROBLEMS[case]
     assert message in problem(text, python_type)
+
+
+def test_of_a_file_that_is_not_there_no_more_is_said() -> None:
+    assert problem("@gone.json", Basket).endswith("there is no file 'gone.json'")
+    assert "JSON" not in problem("@gone.json", Basket)
+
+
+@given(
+    st.one_of(
+        *(st.booleans(), st.integers(), st.dates(), st.sampled_from(Color), st.decimals(allow_nan=False)),
+        *(st.datetimes(timezones=st.just(timezone.utc)), st.timedeltas(timedelta(-9999), timedelta(9999))),
+        st.floats(allow_nan=False),
+    )
+)
+def test_a_default_is_shown_as_it_may_be_written(default: object) -> None:
+    assert value(shown_default(default), type(default)) == default
+
+
+@pytest.mark.parametrize(
+    ("default", "shown"),
+    [
+        *((date(2024, 1, 1), "2024-01-01"), (timedelta(minutes=1.5), "90s"), (Color.RED, "RED"), (True, "true")),
+        *((Decimal("1.50"), "1.50"), (None, "None"), ("two words", "'two words'"), ([1, 2], "[1, 2]")),
+    ],
+)
+def test_a_default_is_short(default: object, shown: str) -> None:
+    assert shown_default(default) == shown
 
 
 def test_a_union_tells_of_each_variant_why_it_does_not_fit() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Collection
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from fledge.cache import ResultCache, Uncacheable, cache_key, types_digest
 from fledge.cli.options import TargetCommand, given_inputs, input_options
 from fledge.cli.targets import TargetType, load_target
 from fledge.context import FlyteContextManager
+from fledge.errors import nearest
 from fledge.local_config import LocalConfig
 from fledge.storage import LiveStore
 
@@ -50,7 +52,7 @@ def list_command(as_json: bool) -> None:
     for digest, size, written in entries:
         moment = datetime.fromtimestamp(written, timezone.utc).isoformat(timespec="seconds")
         click.echo(f"{digest[:16]}  {size:>12,} bytes  {moment}  {cache.task_of(digest) or '?'}")
-    click.echo(f"{len(entries)} entries, {sum(size for _, size, _ in entries):,} bytes in {cache.folder}")
+    click.echo(f"{_counted(len(entries))}, {sum(size for _, size, _ in entries):,} bytes in {cache.folder}")
 
 
 @cache_command.command("prune")
@@ -64,7 +66,24 @@ def list_command(as_json: bool) -> None:
 @click.option("--task", "task_name", help="Only entries of the task with this name, as `fledge cache list` shows it.")
 def prune_command(days: float, task_name: str | None) -> None:
     """Remove old entries with their data."""
-    click.echo(f"{_cache().prune(days * _DAY_S, time.time(), task_name)} entries removed")
+    cache = _cache()
+    unknown = (
+        "" if task_name is None else _unknown(task_name, {cache.task_of(digest) for digest, _, _ in cache.entries()})
+    )
+    click.echo(f"{_counted(cache.prune(days * _DAY_S, time.time(), task_name))} removed{unknown}")
+
+
+def _counted(entries: int) -> str:
+    return f"{entries} {'entry' if entries == 1 else 'entries'}"
+
+
+def _unknown(task_name: str, known: Collection[str]) -> str:
+    """What to add when no entry is of the task: a name that ends so, or one like it, may be meant."""
+    if task_name in known:
+        return ""
+    longer = sorted(name for name in known if name.endswith(f".{task_name}"))
+    hint = f"; did you mean {longer[0]!r}?" if longer else nearest(task_name, known)
+    return f": none is of a task {task_name!r}{hint}"
 
 
 @cache_command.command(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fledge.cli.values import bare_type, from_json, from_text, shown_type
+from fledge.cli.values import bare_type, from_json, from_text, shown_default, shown_type
 from fledge.docstrings import Docstring
 from fledge.errors import FledgeError, nearest
 from fledge.progress_display import STYLES
@@ -87,7 +87,9 @@ def input_options(task: Target, ctx: FlyteContext, *, all_required: bool = True)
     for name, python_type in interface.inputs.items():
         names = [f"--{name}"] + ([f"--{name.replace('_', '-')}"] if "_" in name else [])
         has_default = name in interface.defaults
-        shown = f"[{shown_type(python_type)}]" + (f" default: {interface.defaults[name]!r}" if has_default else "")
+        shown = f"[{shown_type(python_type)}]" + (
+            f" default: {shown_default(interface.defaults[name])}" if has_default else ""
+        )
         options.append(
             click.Option(
                 [*names, name],

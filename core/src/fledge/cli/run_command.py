@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from fledge import idl
+from fledge.base_task import PythonTask
 from fledge.cli.options import TOOL_OPTIONS, TargetCommand, given_inputs, input_options, json_inputs, output_json
 from fledge.cli.targets import TargetType, load_target
 from fledge.container import PythonAutoContainerTask
@@ -228,7 +229,10 @@ def _in_fresh_process(target: Target, inputs: dict[str, Any], options: RunOption
     """Any: as the task declares."""
     keep = options.like_container
     if not isinstance(target, PythonAutoContainerTask):
-        raise click.UsageError(f"{target.name} is a {type(target).__name__}, which no container runs")
+        option = "--like-container" if keep else "--isolate"
+        is_flow = not isinstance(target, PythonTask)
+        kind, other = ("workflow", ", or run one of its tasks") if is_flow else (type(target).__name__, "")
+        raise click.UsageError(f"{target.name} is a {kind}, which no container runs. Leave {option} out{other}")
     folder = Path(tempfile.mkdtemp(prefix="fledge-container-"))
     try:
         # What outlives the folder goes where a plain run would leave it.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fledge.context import FlyteContext
     from fledge.types.converter import Converter
 
-__all__ = ["bare_type", "from_json", "from_text", "shown_type"]
+__all__ = ["bare_type", "from_json", "from_text", "shown_default", "shown_type"]
 
 
 def from_text(text: str, python_type: Any, ctx: FlyteContext, name: str) -> object:  # Any: annotations
@@ -80,13 +80,13 @@ def _structured(text: str, python_type: Any, ctx: FlyteContext, name: str) -> ob
         text, file = file.read_text(encoding="utf-8"), None
     form = ctx.registry.strict().plain_form(python_type)
     misfit: Mismatch | None = None
-    no_json = ""
+    no_json: ValueError | None = None
     try:
         return form.unpack(json.loads(text), ctx.storage)
     except Mismatch as exc:
         misfit = exc
     except ValueError as exc:
-        no_json = str(exc) if file is None else f"there is no file {str(file)!r}"
+        no_json = exc
     try:
         return form.unpack(text, ctx.storage)
     except Mismatch as exc:
@@ -94,6 +94,8 @@ def _structured(text: str, python_type: Any, ctx: FlyteContext, name: str) -> ob
             misfit = exc
     if misfit is not None:
         raise misfit.error(name) from misfit
+    if file is not None:
+        raise ValueError(f"there is no file {str(file)!r}")
     raise ValueError(f"{short_repr(text)} is not {shown_type(python_type)}: not JSON: {no_json}")
 
 
@@ -176,3 +178,16 @@ def shown_type(python_type: Any) -> str:  # Any: annotations
     if isinstance(base, type) and issubclass(base, enum.Enum):
         return "|".join(base.__members__)
     return type_name(base) + (" or none" if optional else "")
+
+
+def shown_default(value: object) -> str:
+    """As one would write it: the text of a scalar, the name of an Enum's member."""
+    if isinstance(value, enum.Enum):
+        return value.name
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, date):  # a datetime is one
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():.6f}".rstrip("0").rstrip(".") + "s"
+    return str(value) if isinstance(value, Decimal) else repr(value)
