@@ -64,6 +64,8 @@ FAULTS = {
     "input without use": ("select * from flights", {"m": int}, 1, 1, "input 'm' is not used"),
     "input in a comment only": ("select * from flights -- $m", {"m": int}, 1, 26, "here it is only text"),
     "input in quotes only": ("select '$m' from flights", {"m": int}, 1, 9, "here it is only text"),
+    "input as :name": ("select * from flights where month\n = :m", {"m": int}, 2, 4, "`:m` is another tool's syntax"),
+    "input as {{ name }}": ("select {{ m }} from flights", {"m": int}, 1, 8, "Write $m or {{ .inputs.m }}"),
     "no place for a parameter": ("select * from flights using sample $m rows", {"m": int}, 1, 36, "no parameter here"),
     "empty": (" \n", {}, 1, 1, "empty"),
 }

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fledge_sql.errors import SQLDefinitionError
-from fledge_sql.text import bind, line_column, placeholder_names, scan
+from fledge_sql.text import bind, foreign_use, line_column, placeholder_names, scan
 
 # Texts that hold what looks like a parameter and is none.
 QUIET = [
@@ -133,3 +133,34 @@ def test_a_literal_with_placeholders_is_taken_apart() -> None:
 
 def test_lines_and_columns_count_from_one() -> None:
     assert [line_column("ab\ncd", position) for position in (0, 1, 3, 4)] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+
+
+@pytest.mark.parametrize("before", ["", "1 = ", "true and ", "f(", "1, ", "not\n", "1 -- :x\n = ", "':x' = ", "1 %"])
+@pytest.mark.parametrize("form", [":x", "%(x)s", "%(x)d", "{x}", "{ x }", "${x}", "{{ x }}", "{{x}}", "{{ params.x }}"])
+def test_an_input_as_another_tool_writes_it_is_found(before: str, form: str) -> None:
+    text = f"select {before}{form} "
+    assert foreign_use(text, "x") == (text.rindex(form), form)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("':x'", "'{x}'", "e'%(x)s'", '":x"', "$$ {{ x }} $$", "-- :x", "/* {x} */ 1"),
+        *("a::x", "a ::x", "1::x", "a[1:x]", "a[:x]", "a[b :x]", "{'a':x}", "{'a': x}", "{x: 1}", "{'x': 1}", "b:x"),
+        *(
+            "a %(x)s",
+            "a%(x)s",
+            "f(x := 1)",
+            "MAP {x: 1}",
+            "MAP {{'a': 1}: x}",
+            ":xy",
+            "{xy}",
+            "{{ y }}",
+            "%(y)s",
+            ":x$",
+        ),
+        *("x", "x in [x]", ": x"),
+    ],
+)
+def test_what_sql_itself_writes_so_is_not_taken_for_another_tools(text: str) -> None:
+    assert foreign_use(f"select {text}", "x") is None

@@ -35,6 +35,7 @@ from fledge_sql.text import (
     bind,
     error_at,
     excerpt,
+    foreign_use,
     line_column,
     placeholder_names,
     scan,
@@ -220,6 +221,12 @@ def _check_used(query: CheckedQuery) -> None:
     for name in (*query.parameters, *query.names):
         if name in used:
             continue
+        foreign = foreign_use(query.text, name)
+        if foreign is not None:
+            place, form = foreign
+            hint = f"Write ${name} or {{{{ .inputs.{name} }}}}."
+            message = f"input {name!r} is not used by the query: `{form}` is another tool's syntax"
+            raise error_at(query.text, place, message, hint)
         written = re.search(rf"\${re.escape(name)}\b|\{{\{{\s*\.inputs\.{re.escape(name)}\s*\}}\}}", query.text)
         if written is None:
             hint = f"Use it as ${name} or {{{{ .inputs.{name} }}}}, or drop the input."

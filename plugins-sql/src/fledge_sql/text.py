@@ -20,6 +20,7 @@ __all__ = [
     "bind",
     "error_at",
     "excerpt",
+    "foreign_use",
     "line_column",
     "placeholder_names",
     "scan",
@@ -59,6 +60,14 @@ _TYPED = frozenset({"date", "time", "timestamp", "timestamptz", "interval"})
 _UNITS = re.compile(
     r"(?:milli|micro)?seconds?|minutes?|hours?|days?|weeks?|months?|quarters?|years?|decades?|centur(?:y|ies)|millenni(?:um|a)",
     re.IGNORECASE,
+)
+# After these an operand begins: `:x` and `%(x)s` are no slice, cast, label or remainder there.
+_BEFORE_OPERAND = frozenset(
+    {
+        *("(", ",", "=", "<", ">", "+", "-", "*", "/", "|", "%", "!", "and", "between", "by", "case", "date", "else"),
+        *("escape", "having", "ilike", "in", "interval", "is", "like", "limit", "not", "offset", "on", "or", "select"),
+        *("set", "then", "timestamp", "values", "when", "where"),
+    }
 )
 
 
@@ -173,6 +182,23 @@ def without_end(text: str) -> str:
 def placeholder_names(placeholders: Iterable[Placeholder]) -> list[str]:
     """Names in order of first use."""
     return list(dict.fromkeys(name for placeholder in placeholders for name in placeholder.names))
+
+
+def foreign_use(text: str, name: str) -> tuple[int, str] | None:
+    """Where an input stands as other tools write it, and how: `:x`, `%(x)s`, `{x}` or `{{ x }}`."""
+    braces = re.compile(rf"[$#]?\{{\s*{re.escape(name)}\s*\}}|\{{\{{\s*(?:\w+\.)*{re.escape(name)}\s*\}}\}}")
+    bare = re.compile(rf":{re.escape(name)}(?![\w$])|%\({re.escape(name)}\)[a-z]\b")
+    before = "("  # a text may begin with an operand
+    for token in _tokens(text):
+        if token.kind in _SILENT:
+            continue
+        found = braces.match(text, token.start) if token.kind == "other" else None
+        if found is None and before.lower() in _BEFORE_OPERAND:
+            found = bare.match(text, token.start)
+        if found is not None:
+            return token.start, found[0]
+        before = token.text
+    return None
 
 
 def bind(text: str, placeholders: Iterable[Placeholder], render: Callable[[Placeholder], str]) -> BoundText:
