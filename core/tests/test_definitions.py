@@ -153,6 +153,16 @@ def test_an_unknown_config_names_task_type_and_package() -> None:
     assert "Install the plugin it belongs to; `fledge plugins` lists" in str(define("somewhere.else"))
 
 
+def test_a_config_without_its_parentheses_is_refused_with_what_to_write() -> None:
+    with pytest.raises(
+        DefinitionError, match=r"train: task_config=Configured is the class itself\. Write Configured\("
+    ):
+
+        @task(task_config=Configured)
+        def train(a: int) -> int:
+            return a
+
+
 def test_an_unknown_config_tells_why_its_installed_plugin_is_not_at_work(manager: PluginManager) -> None:
     installed = InstalledPlugin("ranks", "fledge-distributed", "1.0", "fledge_distributed.hooks")
     manager.states.append(PluginState(installed, "disabled"))

@@ -165,6 +165,10 @@ def _task_class(
         return _async_task_class() if inspect.iscoroutinefunction(function) else PythonFunctionTask
     plugins: PluginManager = FlyteContextManager.current_context().plugins  # type: ignore[assignment] # it is the manager
     found = plugins.task_class(type(config))
+    if found is None and isinstance(config, type):
+        raise DefinitionError(
+            f"task {full_name(function)}: task_config={config.__name__} is the class itself. Write {config.__name__}(...)"
+        )
     if found is None:
         raise UnknownConfigError(full_name(function), type(config), _way_out(config, plugins))
     return cast("type[PythonFunctionTask[Any]]", found)
