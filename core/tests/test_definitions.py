@@ -154,9 +154,7 @@ def test_an_unknown_config_names_task_type_and_package() -> None:
 
 
 def test_a_config_without_its_parentheses_is_refused_with_what_to_write() -> None:
-    with pytest.raises(
-        DefinitionError, match=r"train: task_config=Configured is the class itself\. Write Configured\("
-    ):
+    with pytest.raises(DefinitionError, match=r"task_config=Configured is the class itself\. Write Configured\("):
 
         @task(task_config=Configured)
         def train(a: int) -> int:

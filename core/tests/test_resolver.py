@@ -177,6 +177,21 @@ def test_a_task_of_a_task_is_refused() -> None:
         task(plain)
 
 
+@pytest.mark.parametrize("wraps", ["functools.wraps(f)", "lambda inner: inner"])
+def test_a_decorator_above_the_task_says_to_put_it_below(module: MakeModule, wraps: str) -> None:
+    made = module(
+        "import functools\nfrom fledge import task\ntasks = []\n"
+        f"def timed(f):\n    tasks.append(f)\n    @({wraps})\n    def inner(**given):\n        return f(**given)\n"
+        "    return inner\n"
+        "@timed\n@task\ndef t() -> int:\n    return 1\n"
+    )
+    way_out = "t is a function, not a task: a decorator stands above @task. Put @task on top, and functools.wraps into"
+    with pytest.raises(TaskLoadError, match=rf"\.{way_out}"):
+        default_task_resolver.load_task(["task-module", made.__name__, "task-name", "t"])
+    with pytest.raises(NotImportableError, match=f"cannot be loaded by name: {way_out}"):
+        default_task_resolver.loader_args(SETTINGS, made.tasks[0])
+
+
 @pytest.mark.parametrize("typed", [False, True], ids=["-c", "-"])
 def test_a_module_without_a_file_says_to_move_it_to_one(tmp_path: Path, typed: bool) -> None:
     source = (

@@ -166,9 +166,8 @@ def _task_class(
     plugins: PluginManager = FlyteContextManager.current_context().plugins  # type: ignore[assignment] # it is the manager
     found = plugins.task_class(type(config))
     if found is None and isinstance(config, type):
-        raise DefinitionError(
-            f"task {full_name(function)}: task_config={config.__name__} is the class itself. Write {config.__name__}(...)"
-        )
+        name = config.__name__
+        raise DefinitionError(f"task {full_name(function)}: task_config={name} is the class itself. Write {name}(...)")
     if found is None:
         raise UnknownConfigError(full_name(function), type(config), _way_out(config, plugins))
     return cast("type[PythonFunctionTask[Any]]", found)

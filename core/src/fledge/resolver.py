@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 from fledge.base_task import PythonTask, Task, TaskResolverMixin
@@ -14,7 +15,7 @@ from fledge.tracking import TrackedInstance, attribute_path, import_module_once,
 if TYPE_CHECKING:
     from fledge.settings import SerializationSettings
 
-__all__ = ["ClassBasedResolver", "DefaultTaskResolver", "default_task_resolver", "load_object"]
+__all__ = ["ClassBasedResolver", "DefaultTaskResolver", "default_task_resolver", "load_object", "no_task"]
 
 
 class DefaultTaskResolver(TaskResolverMixin):
@@ -39,7 +40,7 @@ class DefaultTaskResolver(TaskResolverMixin):
         _, module_name, _, attribute = loader_args
         found = load_object(module_name, attribute, loader_args)
         if not isinstance(found, Task):
-            raise TaskLoadError(f"{module_name}.{attribute} is a {type(found).__name__}, not a task", loader_args)
+            raise TaskLoadError(f"{module_name}.{attribute} is a {no_task(found)}", loader_args)
         return found
 
     def _address(self, t: Task) -> tuple[str, str]:
@@ -49,6 +50,9 @@ class DefaultTaskResolver(TaskResolverMixin):
             attribute = attribute_path(module, t, function.__qualname__) if module is not None else None
             if module is not None and attribute is not None:
                 return self._module_name(t, importable_module_name(module)), attribute
+            held = getattr(module, function.__qualname__, None)
+            if _task_inside(held) is t:
+                raise NotImportableError(t.name, f"{function.__qualname__} is a {no_task(held)}")
         if not isinstance(t, PythonTask):
             raise NotImportableError(t.name, f"a {type(t).__name__} has no module. Give it a task_resolver")
         return self._module_name(t, t.instantiated_in), t.lhs
@@ -119,3 +123,22 @@ def load_object(module_name: str, attribute: str, loader_args: list[str] | None 
             raise TaskLoadError(f"{module_name} has no {attribute!r}{nearest(part, known)}", args)
         found = getattr(found, part)
     return found
+
+
+def no_task(found: object) -> str:
+    """What an object is in place of a task, for messages, and how it becomes one."""
+    kind = f"{type(found).__name__}, not a task"
+    if _task_inside(found) is not None:
+        return f"{kind}: a decorator stands above @task. Put @task on top, and functools.wraps into the other decorator"
+    return f"{kind}. Decorate the function with @task" if isinstance(found, FunctionType) else kind
+
+
+def _task_inside(found: object) -> Task | None:
+    """The task that a decorator has put a function around."""
+    inside = [getattr(found, "__wrapped__", None)]
+    for cell in getattr(found, "__closure__", None) or ():
+        try:
+            inside.append(cell.cell_contents)
+        except ValueError:  # nothing was assigned yet
+            continue
+    return next((one for one in inside if isinstance(one, Task)), None)
