@@ -84,6 +84,34 @@ def test_when_the_disk_is_full_the_file_is_named_and_nothing_half_written_stays(
     assert (left or files_below(disk)) == ["store.duckdb"]
 
 
+COMMIT_FAILS = """
+import resource, signal, sys
+from fledge import kwtypes
+from fledge_sql import DuckDB, DuckDBTask, QueryError
+
+script = "insert into store.t values ('y'); select count(*) from store.t"
+writing = DuckDB(attach=sys.argv[1], writes=("store",))
+write = DuckDBTask("write", script, outputs=kwtypes(n=int), task_config=writing)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+try:
+    write()
+except QueryError as error:
+    print(error)
+"""
+
+
+def test_a_commit_that_fails_tells_why(tmp_path: Path) -> None:
+    store = tmp_path / "store.duckdb"
+    with duckdb.connect(str(store)) as made:
+        made.execute("create table t as select 'x' as v")
+    command = [sys.executable, "-W", "ignore", "-c", COMMIT_FAILS, str(store)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert re.search(r"store\.duckdb\.wal.*File too large", done.stdout), done.stdout + done.stderr
+    with duckdb.connect(str(store)) as opened:
+        assert opened.execute("select count(*) from t").fetchall() == [(1,)]
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     blocked = tmp_path / "plain"
     blocked.write_text("a file, no folder")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from fledge import progress
@@ -167,7 +167,8 @@ class _Run:
                         cursor.table(sql, own)
             cursor.run("COMMIT")
         except BaseException:
-            cursor.run("ROLLBACK")
+            with suppress(EngineError):  # a COMMIT that fails ends the transaction; the first error is the one to see
+                cursor.run("ROLLBACK")
             raise
         return result
 
