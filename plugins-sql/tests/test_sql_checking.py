@@ -111,6 +111,14 @@ def test_an_unused_table_is_named() -> None:
         check_query("select 1", inputs())
 
 
+@pytest.mark.parametrize("text", ["(" * 400 + "1" + ")" * 400, "1 + " * 400 + "1"], ids=["parentheses", "a chain"])
+def test_what_is_nested_too_deep_to_be_checked_is_refused(text: str) -> None:
+    for query, writes in ((f"select {text}", ()), (f"create table x as select {text} as a", ("x",))):
+        with pytest.raises(SQLDefinitionError, match="nested too deep"):
+            check_query(query, {}, writes=writes)
+    assert check_query(f"select {text}", {}, guard=False).text
+
+
 def test_inputs_that_differ_only_in_case_are_refused() -> None:
     with pytest.raises(SQLDefinitionError, match="same name in SQL"):
         check_query("select $a, $A", kwtypes(a=int, A=int))

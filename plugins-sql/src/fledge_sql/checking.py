@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -135,7 +136,7 @@ def check_query(
     )
     _check_placeholders(draft, by_signature=by_signature)
     _check_used(draft)
-    with open_cursor() as cursor:
+    with open_cursor() as cursor, _deep_refused():
         checked = [
             _checked_text(cursor, draft, draft.bind(chosen), guard=guard, by_signature=by_signature)
             for chosen in _combinations(names.values())
@@ -143,6 +144,19 @@ def check_query(
     if guard and not access.writes:
         _check_tables_used(draft, {use.name.lower() for one in checked for use in one.uses})
     return checked[0]
+
+
+@contextmanager
+def _deep_refused() -> Iterator[None]:
+    """The readers of a query call themselves for what is nested in it."""
+    try:
+        yield
+    except RecursionError as exc:
+        hint = (
+            "Split it with WITH, or write a list in place of a long chain: x IN $xs for x = 1 OR x = 2 OR ... "
+            "task_config=DuckDB(guard=False) runs it unchecked."
+        )
+        raise SQLDefinitionError("the query is nested too deep to be checked", hint=hint) from exc
 
 
 def query_error(bound: BoundText, exc: EngineError, known: Iterable[str] = ()) -> SQLDefinitionError:
