@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -257,7 +258,40 @@ def test_a_step_that_leads_nowhere_is_told_with_its_node() -> None:
 
     with pytest.raises(TypeError, match=r"n0\.o0\[5\]") as caught:
         reaches()
-    assert any("in node n1 of workflow" in note for note in caught.value.__notes__)
+    notes = "\n".join(caught.value.__notes__)
+    assert re.search(r"^n0 runs .*\.numbers$", notes, re.MULTILINE)
+    assert re.search(r"^in node n1 of workflow .*\.reaches, which runs .*\.step$", notes, re.MULTILINE)
+
+
+def test_a_step_of_an_output_that_leads_nowhere_is_told_with_its_node() -> None:
+    @task
+    def numbers() -> list[int]:
+        return [1]
+
+    @workflow
+    def inner(given: list[int]) -> int:
+        return given[5]
+
+    @workflow
+    def outer() -> int:
+        return inner(given=numbers())
+
+    @workflow
+    def direct() -> int:
+        return numbers()[5]
+
+    with pytest.raises(TypeError, match=r"inputs\.given\[5\]") as caught:
+        outer()
+    notes = "\n".join(caught.value.__notes__)
+    assert re.search(
+        r"^in the outputs of workflow .*\.inner$\n^in node n1 of workflow .*\.outer, which runs .*\.inner$",
+        notes,
+        re.MULTILINE,
+    )
+    assert "n0 runs" not in notes
+    with pytest.raises(TypeError, match=r"n0\.o0\[5\]") as caught:
+        direct()
+    assert re.search(r"^n0 runs .*\.numbers$", "\n".join(caught.value.__notes__), re.MULTILINE)
 
 
 # -- mistakes in a body ------------------------------------------------------------------------------------------------

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fledge import idl
 from fledge.cancellation import Cancellation
 from fledge.context import ExecutionState, FlyteContextManager
-from fledge.errors import SerializationError, add_note
+from fledge.errors import SerializationError, TypeConversionError, add_note
 from fledge.lazy import lazy_logger
 from fledge.progress import is_wanted, tracked
 from fledge.promise import Promise, VoidPromise
@@ -83,7 +83,12 @@ def _run_graph(
         if graph.failure_node is not None:
             _handle(name, graph.failure_node, ctx, results, exc)
         raise
-    return {binding.var: _resolve(binding.binding, results) for binding in graph.outputs}
+    try:
+        return {binding.var: _resolve(binding.binding, results) for binding in graph.outputs}
+    except TypeConversionError as exc:
+        _tell_source(exc, graph.nodes)
+        add_note(exc, f"in the outputs of workflow {name}")
+        raise
 
 
 def _handle(name: str, handler: Node, ctx: FlyteContext, results: Mapping[str, Outputs], error: BaseException) -> None:
@@ -185,17 +190,28 @@ def _outputs_of(name: str, node: Node, ctx: FlyteContext, results: Mapping[str, 
     try:
         if node.sources is None:  # once: the graph is whole when it runs
             node.sources = [(binding.var, _source(binding.binding)) for binding in node.bindings]
-        inputs = {name: Promise(name, source(results)) for name, source in node.sources}
+        try:
+            inputs = {name: Promise(name, source(results)) for name, source in node.sources}
+        except TypeConversionError as exc:
+            _tell_source(exc, node.upstream)
+            raise
         if node.task_metadata is not None:
             return dict(entity.run_locally(ctx, entity.input_literals(ctx, inputs), node.task_metadata).literals)
         result = entity.local_execute(ctx, **inputs)
     except Exception as exc:
-        add_note(exc, f"in node {node.id} of workflow {name}")
+        add_note(exc, f"in node {node.id} of workflow {name}, which runs {entity.name}")
         raise
     if isinstance(result, VoidPromise):
         return {}
     promises = result if isinstance(result, tuple) else (result,)
     return {promise.var: promise.val for promise in promises}
+
+
+def _tell_source(error: TypeConversionError, nodes: Iterable[Node]) -> None:
+    """A path that leads nowhere begins with a node's id: say what ran there."""
+    for node in nodes:
+        if error.path.startswith(f"{node.id}."):
+            add_note(error, f"{node.id} runs {getattr(node.entity, 'name', 'nothing')}")
 
 
 def _source(data: literals.BindingData) -> Source:
@@ -218,7 +234,8 @@ def _resolve(data: literals.BindingData, results: Mapping[str, Outputs]) -> lite
         if not reference.attr_path:
             return results[reference.node_id][reference.var]
         steps = [getattr(step, step.WhichOneof("value")) for step in reference.attr_path]
-        return literal_at(results[reference.node_id][reference.var], steps, f"{reference.node_id}.{reference.var}")
+        path = f"{reference.node_id or 'inputs'}.{reference.var}"
+        return literal_at(results[reference.node_id][reference.var], steps, path)
     literal = idl.literals.Literal()
     if kind == "scalar":
         literal.scalar.CopyFrom(data.scalar)
