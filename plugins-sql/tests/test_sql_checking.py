@@ -113,9 +113,8 @@ def test_an_unused_table_is_named() -> None:
 
 @pytest.mark.parametrize("text", ["(" * 400 + "1" + ")" * 400, "1 + " * 400 + "1"], ids=["parentheses", "a chain"])
 def test_what_is_nested_too_deep_to_be_checked_is_refused(text: str) -> None:
-    for query, writes in ((f"select {text}", ()), (f"create table x as select {text} as a", ("x",))):
-        with pytest.raises(SQLDefinitionError, match="nested too deep"):
-            check_query(query, {}, writes=writes)
+    with pytest.raises(SQLDefinitionError, match="nested too deep"):
+        check_query(f"select {text}", {})
     assert check_query(f"select {text}", {}, guard=False).text
 
 
