@@ -220,6 +220,25 @@ def test_two_databases_of_one_name_are_refused(sales: Path) -> None:
         DuckDBTask("two", "select 1", task_config=DuckDB(attach=(sales, "elsewhere/sales.duckdb")))
 
 
+@pytest.mark.parametrize("name", ["memory", "System", "temp", "main", "information_schema", "pg_catalog"])
+def test_a_name_that_duckdb_uses_itself_is_refused(sales: Path, name: str) -> None:
+    with pytest.raises(SQLDefinitionError, match=f"can be called {name!r}.*attach="):
+        DuckDBTask("own", f"select * from {name}.orders", task_config=DuckDB(attach={name: sales}))
+    with pytest.raises(SQLDefinitionError, match="Rename the input"):
+        DuckDBTask("own", "select 1", kwtypes(**{name: FlyteFile}), task_config=DuckDB(attach=(name,)))
+
+
+@pytest.mark.parametrize(
+    ("writes", "table"), [("sales.orders", "sales.MAIN.orders"), ("sales.main.orders", "sales.orders")]
+)
+def test_the_main_schema_goes_without_saying(sales: Path, writes: str, table: str) -> None:
+    script = f"insert into {table} values (3, 0.0); select count(*) from {table}"
+    task = DuckDBTask("more", script, outputs=kwtypes(n=int), task_config=DuckDB(attach=sales, writes=writes))
+    assert task() == 3
+    with pytest.raises(ReadOnlyError, match=r"writes 'sales\.other\.orders'"):
+        DuckDBTask("no", "delete from sales.other.orders", {}, {}, DuckDB(attach=sales, writes=writes))
+
+
 def test_a_locked_file_names_who_holds_it(sales: Path) -> None:
     code = f"import duckdb, sys; c = duckdb.connect({str(sales)!r}); print('open', flush=True); sys.stdin.read()"
     task = DuckDBTask(

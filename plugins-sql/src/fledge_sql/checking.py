@@ -100,7 +100,7 @@ def check_query(
     *,
     guard: bool = True,
     attach: object = (),
-    writes: Iterable[str] = (),
+    writes: str | Iterable[str] = (),
     by_signature: bool = False,
 ) -> CheckedQuery:
     """Check a query against its declared inputs and outputs.

@@ -78,7 +78,7 @@ class DuckDB:
 
     query: str | Path = ""
     attach: str | Path | Mapping[str, str | Path] | Iterable[str | Path] = field(default=(), kw_only=True)
-    writes: Iterable[str] = field(default=(), kw_only=True)
+    writes: str | Iterable[str] = field(default=(), kw_only=True)
     guard: bool = field(default=True, kw_only=True)
     dialect: str | Engine = field(default="duckdb", kw_only=True)
 
@@ -176,7 +176,7 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
                 interface.outputs,
                 guard=config.guard,
                 attach=config.attach,
-                writes=tuple(config.writes),
+                writes=config.writes,
                 by_signature=self._is_by_signature,
             )
         except SQLDefinitionError as exc:
@@ -288,7 +288,7 @@ def sql_task(
     query: str | Path,
     *,
     attach: str | Path | Mapping[str, str | Path] | Iterable[str | Path] = (),
-    writes: Iterable[str] = (),
+    writes: str | Iterable[str] = (),
     guard: bool = True,
     dialect: str | Engine = "duckdb",
     **options: Any,  # Any: what @task takes; checked there

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_ACCESS", "Access", "access_of", "attached_files", "check_script"]
 
+_DUCKDBS_OWN = frozenset({"information_schema", "main", "memory", "pg_catalog", "system", "temp"})
+
 
 @dataclass(frozen=True)
 class Access:
@@ -42,8 +44,9 @@ class Access:
         return bool(self.databases or self.writes)
 
     def may_write(self, parts: tuple[str, ...]) -> bool:
-        allowed = {name.lower() for name in self.writes}
-        return ".".join(parts).lower() in allowed or (len(parts) > 1 and parts[0].lower() in allowed)
+        allowed = {_short(tuple(name.lower().split("."))) for name in self.writes}
+        folded = tuple(part.lower() for part in parts)
+        return _short(folded) in allowed or (len(parts) > 1 and folded[:1] in allowed)
 
     def may_read(self, parts: tuple[str, ...], tables: Collection[str]) -> bool:
         if len(parts) == 1:
@@ -54,11 +57,17 @@ class Access:
 NO_ACCESS = Access({})
 
 
-def access_of(attach: object, writes: Iterable[str], inputs: Collection[str]) -> Access:
+def _short(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """`sales.main.orders` as `sales.orders`: main is the schema that goes without saying."""
+    return (parts[0], parts[2]) if len(parts) == 3 and parts[1] == "main" else parts
+
+
+def access_of(attach: object, writes: str | Iterable[str], inputs: Collection[str]) -> Access:
     """Read `attach`: names of inputs, paths (their stems are the aliases), or a mapping from alias to path.
 
     Raises:
-        SQLDefinitionError: Two databases of one name, or an entry that is none of these.
+        SQLDefinitionError: Two databases of one name, a name that DuckDB keeps for itself, or an entry that is none
+            of these.
     """
     databases: dict[str, str | None] = {}
     pairs = attach.items() if isinstance(attach, Mapping) else [(None, one) for one in _entries(attach)]
@@ -69,8 +78,13 @@ def access_of(attach: object, writes: Iterable[str], inputs: Collection[str]) ->
             raise SQLDefinitionError(
                 f"two attached databases are called {name!r}. Name them: attach={{'name': 'path'}}"
             )
+        if name.lower() in _DUCKDBS_OWN:
+            way_out = "Rename the input" if from_input else "Name it: attach={'name': 'path'}"
+            raise SQLDefinitionError(
+                f"no attached database can be called {name!r}: DuckDB uses that name itself. {way_out}"
+            )
         databases[name] = None if from_input else str(entry)
-    return Access(databases, tuple(writes))
+    return Access(databases, (writes,) if isinstance(writes, str) else tuple(writes))
 
 
 def attached_files(access: Access, values: Mapping[str, Any]) -> list[Attached]:  # Any: as the task declares
