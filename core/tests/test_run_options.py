@@ -173,6 +173,7 @@ def test_an_isolated_run_has_its_retries_and_their_checkpoints(
 ) -> None:
     done = run(tmp_path, "--isolate", "tasks.py:flaky", "--good-attempt", str(good_attempt))
     assert done.returncode == code
+    assert "not tried again" not in done.stderr
     assert [line for line in done.stdout.splitlines() if line.startswith("attempt")] == [
         f"attempt {number}" for number in range(1, attempts + 1)
     ]
@@ -182,6 +183,9 @@ def test_an_isolated_run_has_its_retries_and_their_checkpoints(
 def test_an_error_that_is_final_has_one_attempt_in_isolation(tmp_path: Path) -> None:
     done = run(tmp_path, "--isolate", "tasks.py:broken", "--a", "1")
     assert (done.returncode, done.stdout) == (1, "attempt\n")
+    assert done.stderr.endswith(
+        "ValueError: 1\nin task tasks.broken\nnot tried again: retries are for RecoverableError\n"
+    )
 
 
 def test_a_run_like_a_container_is_one_attempt(tmp_path: Path) -> None:
@@ -198,6 +202,7 @@ def test_a_process_that_is_gone_before_its_task_has_ended_is_a_failure(tmp_path:
     message = f"task tasks.leaves: the process left with exit code {code} before its task had ended"
     assert f"ProcessEndedError: {message}. Let the task return or raise" in done.stderr
     assert done.stderr.count("soon gone") == 1
+    assert (f"files: {tmp_path}" in done.stderr) == (way == "--like-container")
     error = json.loads(done.stdout)["error"]
     assert (error["type"], error["origin"], error["message"][: len(message)]) == ("ProcessEndedError", "USER", message)
 

@@ -27,7 +27,9 @@ else:
     events = lazy("fledge.events")
     storage = lazy("fledge.storage")
 
-__all__ = ["environment", "is_retried", "run_attempts", "warn_if_deprecated"]
+__all__ = ["NOT_RETRIED", "environment", "is_retried", "run_attempts", "warn_if_deprecated"]
+
+NOT_RETRIED = "not tried again: retries are for RecoverableError"
 
 R = TypeVar("R")
 _log = lazy_logger("fledge.task")
@@ -85,7 +87,7 @@ def _attempts(
                 ctx.plugins.notify(events.Retrying(task_name, ctx.rank, attempt=number, error=exc))
         except Exception as exc:
             if metadata.retries and origin_of(exc) == "USER" and not ignores_outputs(exc):
-                add_note(exc, "not tried again: retries are for RecoverableError")
+                add_note(exc, NOT_RETRIED)
             raise
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from fledge import idl
+from fledge.attempts import NOT_RETRIED
 from fledge.base_task import PythonTask
 from fledge.cli.options import TOOL_OPTIONS, TargetCommand, given_inputs, input_options, json_inputs, output_json
 from fledge.cli.targets import TargetType, load_target
@@ -49,6 +50,7 @@ else:
 
 __all__ = ["run_command"]
 
+_OF_NO_ERROR_OF_OURS = "USER:RuntimeError"  # in an error document: the task raised what is no FledgeError
 _OF_PROCESSES = ("like_container", "isolate")
 
 
@@ -238,13 +240,18 @@ def _in_fresh_process(target: Target, inputs: dict[str, Any], options: RunOption
         # What outlives the folder goes where a plain run would leave it.
         storage = FlyteContextManager.current_context().storage
         lasting = None if keep else storage.raw_prefix
-        done = _last_attempt(target, inputs, folder, lasting, 1 if keep else target.metadata.retries + 1)
+        try:
+            done = _last_attempt(target, inputs, folder, lasting, 1 if keep else target.metadata.retries + 1)
+        finally:
+            if keep:
+                click.echo(f"files: {folder}", err=True)
         if keep:
-            click.echo(f"files: {folder}", err=True)
             _tell_pages([done.deck] if done.deck is not None else [])
         elif done.deck is not None:
             storage.write(page_uri(target.name, storage), done.deck.read_bytes())
         if done.error is not None:
+            if not keep and target.metadata.retries and done.error.error.code == _OF_NO_ERROR_OF_OURS:
+                click.echo(NOT_RETRIED, err=True)
             _end_with(done.error.error, folder, options)
         if done.outputs is None:
             click.echo("the task ignored its outputs: nothing was written", err=True)
