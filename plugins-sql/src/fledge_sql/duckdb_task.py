@@ -6,6 +6,8 @@ signature. Both check the query when they are made, and both run it in `execute`
 
 from __future__ import annotations
 
+import os
+import re
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -180,6 +182,7 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
                 by_signature=self._is_by_signature,
             )
         except SQLDefinitionError as exc:
+            _refuse_path_as_text(self.name, self._config.query, exc)
             where = f" ({self._config.query})" if isinstance(self._config.query, Path) else ""
             add_note(exc, f"in the query of task {self.name}{where}")
             raise
@@ -247,6 +250,8 @@ class DuckDBTask(_QueryTask):
         **task_options: Any,  # Any: passed on to PythonAutoContainerTask, which refuses unknown names
     ) -> None:
         self._config = _with_query(name, task_config, query)
+        _check_mapping(name, "inputs", "t", inputs)
+        _check_mapping(name, "outputs", "result", outputs)
         interface = Interface(inputs, outputs if outputs is not None else {"result": _default_output()})
         task_options.setdefault("metadata", _metadata(task_options))
         task_type = task_type_of(self._config.dialect_name)
@@ -342,6 +347,24 @@ def _with_query(name: str, config: DuckDB | None, query: str | Path) -> DuckDB:
     if config.query and config.query != query:
         raise DefinitionError(f"task {name}: the query is given twice, as an argument and in DuckDB(...). Keep one")
     return replace(config, query=query)
+
+
+def _check_mapping(task: str, what: str, example: str, given: object) -> None:
+    if given is None or isinstance(given, Mapping):
+        return
+    kind = "pa.Table"
+    if isinstance(given, type) and not given.__module__.startswith("pyarrow"):
+        kind = given.__name__
+    raise SQLDefinitionError(f"task {task}: {what} map names to types. Write {what}=kwtypes({example}={kind})")
+
+
+def _refuse_path_as_text(task: str, query: str | Path, exc: SQLDefinitionError) -> None:
+    """What is no query may be a file's name, given as text."""
+    if isinstance(query, Path):
+        return
+    if os.path.isfile(query) or (query.endswith(".sql") and not re.search(r"\s", query)):
+        message = f"task {task}: the query is the text {query!r}. For what is in that file write Path({query!r})"
+        raise SQLDefinitionError(message) from exc
 
 
 def _metadata(options: dict[str, Any]) -> TaskMetadata:  # Any: options of any task

@@ -7,10 +7,13 @@ tree (nodes, tables by scope, table functions, functions with effects); sqlglot'
 
 from __future__ import annotations
 
+import keyword
 import logging
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from fledge.errors import nearest
@@ -30,6 +33,7 @@ __all__ = [
     "refusal",
     "syntax_error",
     "tables_read",
+    "told_attached",
     "walk",
 ]
 
@@ -230,11 +234,28 @@ def _check_table(
         if use.qualifier[0].lower() in {name.lower() for name in databases}:
             return
         full = ".".join((*use.qualifier, use.name))
-        raise refusal(bound, use.position, f"table {full!r} is not a declared input")
+        attached = told_attached(use.qualifier[0], databases)
+        raise refusal(bound, use.position, f"table {full!r} is not a declared input{attached}")
     if use.name.lower() not in known:
         declared = f"declared tables: {', '.join(sorted(tables))}" if tables else "the task declares no table"
         message = f"table {use.name!r} is not a declared input{nearest(use.name, tables)} ({declared})"
-        raise refusal(bound, use.position, message, way_in(use.name, "pa.Table", by_signature=by_signature) + ".")
+        raise refusal(bound, use.position, message, _way_in_of_table(use.name, by_signature=by_signature))
+
+
+def told_attached(name: str, databases: Collection[str]) -> str:
+    """What a message about an unknown database ends with: the nearest one and all there are."""
+    return f"{nearest(name, databases)} (attached: {', '.join(databases)})" if databases else ""
+
+
+def _way_in_of_table(name: str, *, by_signature: bool) -> str:
+    """A file or another name that Python has not, as `x-y.csv`, comes in under one that it has."""
+    if name.isidentifier() and not keyword.iskeyword(name):
+        return way_in(name, "pa.Table", by_signature=by_signature) + "."
+    known = re.sub(r"\W+", "_", PurePath(name).stem).strip("_")
+    if not known.isidentifier() or keyword.iskeyword(known):
+        known = f"t_{known}" if known else "t"
+    kind = "FlyteFile" if name.endswith(".parquet") else "pa.Table"
+    return f"{way_in(known, kind, by_signature=by_signature)}. Read it by that name: FROM {known}."
 
 
 def _check_sqlglot(bound: BoundText, tree: Expr) -> None:

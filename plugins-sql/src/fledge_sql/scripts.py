@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fledge_sql.engine import Attached
 from fledge_sql.errors import ParameterError, SQLDefinitionError
-from fledge_sql.guard import EFFECTS, TABLE_FUNCTIONS, refusal
+from fledge_sql.guard import EFFECTS, TABLE_FUNCTIONS, refusal, told_attached
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
@@ -204,7 +204,9 @@ def _check_reads(bound: BoundText, tree: Expr, target: Expr | None, tables: Coll
         if len(parts) == 1 and parts[0].lower() in names:
             continue
         if not access.may_read(parts, tables):
-            raise refusal(bound, _place(bound, node), f"table {'.'.join(parts)!r} is neither an input nor in writes")
+            attached = told_attached(parts[0], access.databases) if len(parts) > 1 else ""
+            message = f"table {'.'.join(parts)!r} is neither an input nor in writes{attached}"
+            raise refusal(bound, _place(bound, node), message)
 
 
 def _parts(table: Expr) -> tuple[str, ...]:
