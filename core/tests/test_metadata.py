@@ -100,6 +100,11 @@ def test_none_is_the_same_as_not_given() -> None:
     assert nothing.to_taskmetadata_model() == TaskMetadata().to_taskmetadata_model()
 
 
+def test_ignored_inputs_may_come_in_anything_that_can_be_iterated() -> None:
+    made = TaskMetadata(cache=True, cache_version="1", cache_ignore_input_vars=iter(["a", "b"]))  # type: ignore[arg-type] # no tuple
+    assert made.cache_ignore_input_vars == ("a", "b")
+
+
 @pytest.mark.parametrize(
     ("fields", "way_out"),
     [

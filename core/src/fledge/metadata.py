@@ -95,10 +95,11 @@ class TaskMetadata:
                 self.cache_ignore_input_vars,
                 f"give names in a tuple: ({self.cache_ignore_input_vars!r},)",
             )
-        ignored = self.cache_ignore_input_vars
-        if ignored and not (isinstance(ignored, Iterable) and all(isinstance(one, str) for one in ignored)):
+        ignored = self.cache_ignore_input_vars or ()
+        names = tuple(ignored) if isinstance(ignored, Iterable) else (ignored,)
+        if not all(isinstance(name, str) for name in names):
             raise MetadataError("cache_ignore_input_vars", ignored, "give names in a tuple: ('name',)")
-        object.__setattr__(self, "cache_ignore_input_vars", tuple(self.cache_ignore_input_vars or ()))
+        object.__setattr__(self, "cache_ignore_input_vars", names)
         if self.cache_ignore_input_vars and not self.cache:
             raise MetadataError(
                 "cache_ignore_input_vars", self.cache_ignore_input_vars, "has no meaning without cache=True"
