@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pytest
 
-from fledge import kwtypes
+from fledge import FlyteFile, kwtypes
 from fledge_sql import DuckDB, DuckDBTask, SQLDefinitionError, check_query, sql_task
+
+
+@dataclass
+class Row:
+    a: int
 
 
 @pytest.mark.parametrize(
@@ -70,3 +76,20 @@ def test_a_misspelt_database_is_told_what_is_attached(query: str, writes: tuple[
     config = DuckDB(attach={"sales": "a.duckdb", "shop": "b.duckdb"}, writes=writes)
     with pytest.raises(SQLDefinitionError, match=r"did you mean 'sales'\? \(attached: sales, shop\)"):
         DuckDBTask("near", query, outputs={} if writes else kwtypes(n=int), task_config=config)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.Table | None,
+        Annotated[pa.Table, kwtypes(a=int)] | None,
+        list[Row] | None,
+        FlyteFile | None,
+    ],
+)
+def test_a_table_is_never_none(kind: Any) -> None:
+    with pytest.raises(SQLDefinitionError, match=r"input 't': a table is never None\. Drop the None"):
+        check_query("select * from t", kwtypes(t=kind))
+    with pytest.raises(SQLDefinitionError, match=r"output 'r': a result is never None\. Drop the None"):
+        check_query("select 1 as a", {}, kwtypes(r=kind))
+    assert check_query("select $xs as xs", kwtypes(xs=list[int] | None), kwtypes(xs=list[int] | None)).columns

@@ -188,6 +188,7 @@ def declare_input(name: str, annotation: Native) -> ParameterInput | NameInput |
     if _is_table(plain):
         return TableInput(name, _declared_columns(name, metadata))
     bare, optional = _without_none(plain)
+    _refuse_missing_table(f"input {name!r}: a table", "Drop the None, and pass a table without rows", bare)
     metadata = (*metadata, *_split(bare)[1])  # of Annotated[...] | None
     if any(isinstance(one, Identifier) for one in metadata):
         raise SQLDefinitionError(f"input {name!r}: a name is never None. Drop the None beside its Identifier")
@@ -219,6 +220,7 @@ def declare_output(name: str, annotation: Native) -> Output:
         kind = "file" if "FlyteFile" in files else "table"
         return Output(name, kind, plain, _declared_columns(name, metadata))
     bare, optional = _without_none(plain)
+    _refuse_missing_table(f"output {name!r}: a result", "Drop the None; a result may have no rows", bare)
     return Output(name, "scalar", bare, None, _accepted(f"output {name!r}", bare), optional)
 
 
@@ -279,6 +281,12 @@ def _without_none(plain: Native) -> tuple[Native, bool]:
         if len(rest) == 1:
             return rest[0], True
     return plain, False
+
+
+def _refuse_missing_table(what: str, way_out: str, bare: Native) -> None:
+    plain = _split(bare)[0]
+    if _is_table(plain) or _row_type(plain) is not None:
+        raise SQLDefinitionError(f"{what} is never None. {way_out}")
 
 
 def _value_type(bare: Native) -> Native:
