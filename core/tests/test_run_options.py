@@ -16,13 +16,22 @@ from core.tests.support import INSTALLED, fresh_process
 TASKS = """
     import os, signal, sys, time
     from pathlib import Path
-    from fledge import FlyteFile, IgnoreOutputs, RecoverableError, current_context, task, workflow
+    from fledge import FlyteFile, IgnoreOutputs, PythonFunctionTask, RecoverableError, current_context, task, workflow
 
     @task
     def where() -> int:
         print("printed")
         print("told", file=sys.stderr)
         return os.getpid()
+
+    class Launched(PythonFunctionTask):
+        def get_command(self, settings):
+            return ["mpirun", *super().get_command(settings)[1:]]
+
+    def launched() -> int:
+        return 1
+
+    launched = Launched(None, launched)
 
     @task
     def makes_file(text: str) -> FlyteFile:
@@ -186,6 +195,14 @@ def test_an_error_that_is_final_has_one_attempt_in_isolation(tmp_path: Path) -> 
     assert done.stderr.endswith(
         "ValueError: 1\nin task tasks.broken\nnot tried again: retries are for RecoverableError\n"
     )
+
+
+@pytest.mark.parametrize("way", ["--isolate", "--like-container"])
+def test_a_task_that_something_else_launches_is_refused(tmp_path: Path, way: str) -> None:
+    done = run(tmp_path, way, "tasks.py:launched")
+    assert done.returncode == 1
+    assert "DefinitionError: task tasks.launched: its container starts mpirun, which needs the cluster" in done.stderr
+    assert done.stderr.count("\n") <= 2
 
 
 def test_a_run_like_a_container_is_one_attempt(tmp_path: Path) -> None:

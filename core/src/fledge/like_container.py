@@ -22,7 +22,7 @@ from fledge.context import FlyteContextManager
 from fledge.decks import DECK_FILE
 from fledge.entrypoint import INPUTS_FILE, OUTPUTS_FILE
 from fledge.entrypoint import main as execute
-from fledge.errors import FledgeError, TaskTimeoutError
+from fledge.errors import DefinitionError, FledgeError, TaskTimeoutError
 from fledge.settings import SerializationSettings
 from fledge.storage import LiveStore, materialize
 
@@ -139,9 +139,11 @@ def run_like_container(
     Raises:
         TaskTimeoutError: It ran longer.
         ProcessEndedError: The process ended before the task had.
+        DefinitionError: The task's container starts another command, as those of MPI jobs do.
         FledgeError: The command failed without outputs or error.
     """
     settings = settings or SerializationSettings()
+    arguments = _arguments(task, settings)
     inputs_file = inputs if isinstance(inputs, Path) else write_inputs(task, inputs, folder)
     shutil.rmtree(folder / "out", ignore_errors=True)  # or its files would be taken for this run's
     checkpoint, previous = (folder / "checkpoint" / str(number) for number in (attempt, attempt - 1))
@@ -152,11 +154,11 @@ def run_like_container(
         "{{.checkpointOutputPrefix}}": str(checkpoint),
         "{{.prevCheckpointPrefix}}": str(previous) if previous.exists() else "",
     }
-    command = [values.get(arg, arg) for arg in task.get_command(settings)]
-    at = command.index("fledge-execute")
     ended = folder / "ended"
+    folder.mkdir(parents=True, exist_ok=True)
     ended.unlink(missing_ok=True)
-    command = [sys.executable, "-X", "faulthandler", "-m", "fledge.like_container", str(ended), *command[at + 1 :]]
+    command = [sys.executable, "-X", "faulthandler", "-m", "fledge.like_container", str(ended)]
+    command += [values.get(arg, arg) for arg in arguments]
     python_path = os.pathsep.join(filter(None, [*sys.path, os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": python_path, **settings.env, **task.environment, **(env or {})}
     if echo:
@@ -174,6 +176,17 @@ def run_like_container(
                 f"{_below(printed)}"
             )
     return ContainerRun(folder, process.returncode, process.stdout, process.stderr, outputs, error)
+
+
+def _arguments(task: PythonAutoContainerTask[Any], settings: SerializationSettings) -> list[str]:
+    """What the task's command line gives to fledge-execute. Any: of any config."""
+    command = task.get_command(settings)
+    if "fledge-execute" not in command:
+        raise DefinitionError(
+            f"task {task.name}: its container starts {command[0]}, which needs the cluster around it; only tasks that "
+            "fledge-execute runs can run here as in a container. Call it, or leave --like-container and --isolate out"
+        )
+    return command[command.index("fledge-execute") + 1 :]
 
 
 def _finished(
