@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import pyarrow as pa
 import pytest
 
-from fledge import FlyteFile, kwtypes
+from fledge import FlyteFile, Resources, kwtypes
 from fledge_sql import DuckDB, DuckDBTask, SQLDefinitionError, check_query, sql_task
 
 
@@ -93,3 +93,16 @@ def test_a_table_is_never_none(kind: Any) -> None:
     with pytest.raises(SQLDefinitionError, match=r"output 'r': a result is never None\. Drop the None"):
         check_query("select 1 as a", {}, kwtypes(r=kind))
     assert check_query("select $xs as xs", kwtypes(xs=list[int] | None), kwtypes(xs=list[int] | None)).columns
+
+
+@pytest.mark.parametrize("mem", ["1Ki", "1023Ki", "512"])
+@pytest.mark.parametrize("kind", ["limits", "requests"])
+def test_memory_that_duckdb_cannot_run_in_is_refused(mem: str, kind: str) -> None:
+    options: dict[str, Any] = {kind: Resources(mem=mem)}  # Any: keywords of any task
+    with pytest.raises(SQLDefinitionError, match="Ask for 1Mi at least"):
+        DuckDBTask("small", "select 1 as a", **options)
+
+
+def test_the_smallest_memory_is_enough_for_a_small_query() -> None:
+    query = "select i % 10 as a, count(*) as n from range(1000) r(i) group by 1 order by 1"
+    assert DuckDBTask("small", query, limits=Resources(mem="1Mi", cpu="1"))().num_rows == 10

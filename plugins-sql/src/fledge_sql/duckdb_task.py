@@ -53,6 +53,7 @@ Value = Any  # Any: whatever the task declares
 
 _AUTOMATIC = "by the meaning of the query"
 MEMORY_SHARE = 0.75  # of the container's memory; the rest is for Python and for Arrow results
+SMALLEST_MEMORY_BYTES = 2**20  # of the container; with less, DuckDB sorts and groups not even a few rows
 _METADATA = frozenset(
     {
         *("cache", "cache_ignore_input_vars", "cache_serialize", "cache_version", "deprecated", "interruptible"),
@@ -189,6 +190,7 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
         if not interface.outputs and not self._checked.access.writes:
             way_out = "-> pa.Table" if self._is_by_signature else "outputs=kwtypes(result=pa.Table)"
             raise SQLDefinitionError(f"task {self.name}: a query needs an output: {way_out}")
+        self._check_memory()
         self._runner = running.Runner(self.name, self._checked, self._settings)
         _named[self.name] = self
         self._set_cache_version()
@@ -206,6 +208,12 @@ class _QueryTask(PythonAutoContainerTask[DuckDB]):
                 f"Write {way_out}"
             )
         transpiling.transpile(self, self._config.dialect_name)
+
+    def _check_memory(self) -> None:
+        memory = self._settings().memory_limit_bytes
+        if memory is not None and memory < SMALLEST_MEMORY_BYTES * MEMORY_SHARE:
+            reason = f"task {self.name}: {memory} bytes are {MEMORY_SHARE:.0%} of its memory; DuckDB needs more"
+            raise SQLDefinitionError(f"{reason}. Ask for 1Mi at least; a number alone is bytes, mem='1Gi' is usual")
 
     def _set_cache_version(self) -> None:
         """`cache=True` alone: the version follows the meaning of the query."""
