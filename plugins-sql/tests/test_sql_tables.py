@@ -20,7 +20,7 @@ from fledge import ExecutionState, FlyteContextManager, FlyteDirectory, FlyteFil
 from fledge.cancellation import Cancellation
 from fledge_sql import DuckDBTask, QueryCancelled, QueryError
 from fledge_sql.checking import check_query
-from fledge_sql.schemas import TableInput
+from fledge_sql.schemas import Identifier, TableInput
 from fledge_sql.table_inputs import scannable
 
 ROWS = pa.table({"k": ["a", "b", None, "a"], "v": [1, 2, 3, None]})
@@ -179,3 +179,37 @@ def test_a_file_has_its_own_columns_wherever_it_lies(tmp_path: Path) -> None:
     assert one(t=FlyteFile(str(folder / "x.parquet"))).column_names == ["a"]
     many = DuckDBTask("many", "select * from t", kwtypes(t=FlyteDirectory), kwtypes(r=pa.Table))
     assert many(t=FlyteDirectory(str(tmp_path))).column_names == ["a", "day", "hour"]
+
+
+MANY = tuple(f"x{i}" for i in range(70))
+
+
+@pytest.mark.parametrize("allowed", [("u", "t"), ("t", "u")])
+@pytest.mark.parametrize("chosen", ["t", "u"])
+def test_a_reader_is_read_as_often_as_the_chosen_name_asks_for(allowed: tuple[str, ...], chosen: str) -> None:
+    query = "select (select count(*) from t) + (select sum(a) from $n)::bigint as r"
+    readers = kwtypes(n=Annotated[str, Identifier(*allowed)], t=pa.RecordBatchReader, u=pa.RecordBatchReader)
+    table = pa.table({"a": range(3000)})
+    task = DuckDBTask("chosen", query, readers, kwtypes(r=int))
+    assert task(n=chosen, t=table.to_reader(), u=table.to_reader()) == 3000 + 2999 * 1500
+
+
+@pytest.mark.parametrize(
+    ("query", "allowed", "columns", "scans"),
+    [
+        ("select * from $n", ("t", "u"), ("a",), {"t": 1, "u": 1}),
+        ("select * from $n, t", ("u", "t"), ("a",), {"t": 2, "u": 1}),
+        ("select * from $n x, $n y", ("u", "t"), ("a",), {"t": 2, "u": 2}),
+        ("select $n from t, u", ("a", "b"), ("a",), {"t": 1, "u": 1}),
+        ("select $n, $c from t, u", ("a", "b"), MANY, {"t": 1, "u": 1}),
+        ("select $c from $n", ("u", "t"), MANY, {"t": 2, "u": 2}),  # more choices than are looked at
+    ],
+)
+def test_scans_are_counted_over_all_choices_of_names(
+    query: str, allowed: tuple[str, ...], columns: tuple[str, ...], scans: dict[str, int]
+) -> None:
+    declared = kwtypes(n=Annotated[str, Identifier(*allowed)], t=pa.Table, u=pa.Table)
+    if "$c" in query:
+        declared["c"] = Annotated[str, Identifier(*columns)]
+    checked = check_query(query, declared)
+    assert {table: checked.scans_of(table) for table in scans} == scans

@@ -7,6 +7,7 @@ Placeholders and inputs are compared both ways. Nothing is run and no data is re
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -58,7 +59,8 @@ class CheckedQuery:
         text: The author's text.
         parameters, names, tables: The declared inputs by their meaning.
         outputs: The declared outputs; empty when none were given.
-        uses: The tables the query reads; empty when it is not guarded.
+        uses: The tables the query reads, each as in the choice of names that reads it most often; empty when it is not
+            guarded.
         columns: Names and types of the result; None when some table declares no columns.
         access: What it may reach beyond its tables.
         statements: For each statement whether it is a query; more than one only in a script that writes.
@@ -85,8 +87,8 @@ class CheckedQuery:
         return bind(self.text, self.placeholders, lambda placeholder: _rendered(placeholder, self.parameters, chosen))
 
     def scans_of(self, table: str) -> int:
-        """How often the query reads a table: exact for 1, at least for more; 0: nobody knows, it is not guarded."""
-        return sum(2 if use.repeats else 1 for use in self.uses if use.name.lower() == table.lower())
+        """How often the query reads a table, for any choice of names: 1: at most once; 0: not guarded, nobody knows."""
+        return _scans(use for use in self.uses if use.name.lower() == table.lower())
 
     @property
     def used_parameters(self) -> list[str]:
@@ -143,7 +145,7 @@ def check_query(
         ]
     if guard and not access.writes:
         _check_tables_used(draft, {use.name.lower() for one in checked for use in one.uses})
-    return checked[0]
+    return replace(checked[0], uses=_most_uses([one.uses for one in checked], names.values()))
 
 
 @contextmanager
@@ -261,13 +263,34 @@ def _check_tables_used(query: CheckedQuery, used: set[str]) -> None:
             raise SQLDefinitionError(f"input table {name!r} is not used by the query", line=1, column=1, hint=hint)
 
 
+def _scans(uses: Iterable[TableUse]) -> int:
+    return sum(2 if use.repeats else 1 for use in uses)
+
+
+def _most_uses(choices: list[tuple[TableUse, ...]], names: Collection[NameInput]) -> tuple[TableUse, ...]:
+    """Of every table the uses in the choice that reads it most often."""
+    read = [[use.name.lower() for use in uses] for uses in choices]
+    if all(tables == read[0] for tables in read):
+        return choices[0]
+    most: dict[str, tuple[TableUse, ...]] = {}
+    for uses, tables in zip(choices, read, strict=True):
+        for table in tables:
+            own = tuple(use for use in uses if use.name.lower() == table)
+            most[table] = max(most.get(table, ()), own, key=_scans)
+    kept = tuple(use for uses in most.values() for use in uses)
+    if _choices(names) > MAX_NAME_COMBINATIONS:  # some were not looked at
+        return tuple(replace(use, repeats=True) for use in kept)
+    return kept
+
+
+def _choices(names: Iterable[NameInput]) -> int:
+    return math.prod(len(one.allowed) for one in names)
+
+
 def _combinations(names: Iterable[NameInput]) -> Iterable[dict[str, str]]:
     """Every choice of names; when there are too many, every name at least once."""
     declared = list(names)
-    total = 1
-    for one in declared:
-        total *= len(one.allowed)
-    if total <= MAX_NAME_COMBINATIONS:
+    if _choices(declared) <= MAX_NAME_COMBINATIONS:
         for choice in itertools.product(*(one.allowed for one in declared)):
             yield {one.name: name for one, name in zip(declared, choice, strict=True)}
         return
