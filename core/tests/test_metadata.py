@@ -100,6 +100,14 @@ def test_none_is_the_same_as_not_given() -> None:
     assert nothing.to_taskmetadata_model() == TaskMetadata().to_taskmetadata_model()
 
 
+def test_a_text_may_be_of_a_class_of_its_own() -> None:
+    class Version(str):
+        __slots__ = ()
+
+    made = TaskMetadata(cache=True, cache_version=Version("1"), labels={Version("a"): "b"})
+    assert made.to_taskmetadata_model() == TaskMetadata(True, False, "1", labels={"a": "b"}).to_taskmetadata_model()
+
+
 def test_ignored_inputs_may_come_in_anything_that_can_be_iterated() -> None:
     made = TaskMetadata(cache=True, cache_version="1", cache_ignore_input_vars=iter(["a", "b"]))  # type: ignore[arg-type] # no tuple
     assert made.cache_ignore_input_vars == ("a", "b")

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["TaskMetadata", "checked_flag"]
 
-_FLAG = (bool, type(None))
-_TEXT = (str, type(None))
-_FLAGS = ("cache", "cache_serialize", "interruptible", "generates_deck", "is_eager")
-_TEXTS = ("cache_version", "deprecated", "pod_template_name")
-_MAPS = ("labels", "annotations", "tags")
+_KINDS: dict[str, type] = {
+    **dict.fromkeys(("cache", "cache_serialize", "interruptible", "generates_deck", "is_eager"), bool),
+    **dict.fromkeys(("cache_version", "deprecated", "pod_template_name"), str),
+}
+_FLAG, _TEXT = frozenset({bool, type(None)}), frozenset({str, type(None)})
 _LONGEST_S = 315_576_000_000  # of protobuf's Duration: 10,000 years
 
 
@@ -109,16 +109,20 @@ class TaskMetadata:
 
     def _check_kinds(self) -> None:
         """What protobuf would refuse later, or would turn into something else. None is the same as not given."""
-        for name in _FLAGS:
-            checked_flag(name, getattr(self, name))
-        for name in _TEXTS:
-            value = getattr(self, name)
-            if not isinstance(value, _TEXT):
-                raise MetadataError(name, value, "give a text" if isinstance(value, bool) else f"write {str(value)!r}")
-        for name in _MAPS:
-            pairs = getattr(self, name)
-            if pairs is not None:
-                _check_pairs(name, pairs)
+        flags = self.cache, self.cache_serialize, self.interruptible, self.generates_deck, self.is_eager
+        texts = self.cache_version, self.deprecated, self.pod_template_name
+        if not (_FLAG.issuperset(map(type, flags)) and _TEXT.issuperset(map(type, texts))):
+            self._refuse_kinds()
+        if self.labels is not None or self.annotations is not None or self.tags is not None:
+            _check_pairs({"labels": self.labels, "annotations": self.annotations, "tags": self.tags})
+
+    def _refuse_kinds(self) -> None:
+        for name, value in vars(self).items():
+            if value is None or isinstance(value, _KINDS.get(name, object)):
+                continue
+            if _KINDS[name] is bool:
+                checked_flag(name, value)
+            raise MetadataError(name, value, "give a text" if isinstance(value, bool) else f"write {str(value)!r}")
 
     def _check_timeout(self) -> None:
         timeout = self.timeout
@@ -219,7 +223,7 @@ class TaskMetadata:
 
 def checked_flag(name: str, value: object, task_name: str = "") -> bool:
     """Is the flag set? MetadataError for what is neither True, False nor None: any text would count as True."""
-    if isinstance(value, _FLAG):
+    if value is None or isinstance(value, bool):
         return bool(value)
     way_out = "give True or False"
     if name == "cache" and type(value).__name__ == "Cache":  # flytekit's
@@ -228,9 +232,12 @@ def checked_flag(name: str, value: object, task_name: str = "") -> bool:
     raise MetadataError(name, value, way_out, task_name)
 
 
-def _check_pairs(name: str, pairs: object) -> None:
-    if not isinstance(pairs, Mapping):
-        raise MetadataError(name, pairs, "give a dict of texts: {'key': 'value'}")
-    for one in (*pairs, *pairs.values()):
-        if not isinstance(one, str):
-            raise MetadataError(name, pairs, f"{one!r} must be text. Write {str(one)!r}")
+def _check_pairs(fields: Mapping[str, object]) -> None:
+    for name, pairs in fields.items():
+        if pairs is None:
+            continue
+        if not isinstance(pairs, Mapping):
+            raise MetadataError(name, pairs, "give a dict of texts: {'key': 'value'}")
+        for one in (*pairs, *pairs.values()):
+            if not isinstance(one, str):
+                raise MetadataError(name, pairs, f"{one!r} must be text. Write {str(one)!r}")
