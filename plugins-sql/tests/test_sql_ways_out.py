@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 from fledge import FlyteFile, Resources, kwtypes
+from fledge.errors import UnsupportedTypeError
 from fledge_sql import DuckDB, DuckDBTask, SQLDefinitionError, check_query, sql_task
 
 
@@ -106,3 +108,10 @@ def test_memory_that_duckdb_cannot_run_in_is_refused(mem: str, kind: str) -> Non
 def test_the_smallest_memory_is_enough_for_a_small_query() -> None:
     query = "select i % 10 as a, count(*) as n from range(1000) r(i) group by 1 order by 1"
     assert DuckDBTask("small", query, limits=Resources(mem="1Mi", cpu="1"))().num_rows == 10
+
+
+def test_a_dataset_is_told_what_to_use_and_not_to_install_what_is_there() -> None:
+    with pytest.raises(UnsupportedTypeError, match=r"not supported\. Use pa\.Table, or FlyteDirectory"):
+        DuckDBTask("data", "select 1 as a", outputs=kwtypes(r=ds.Dataset))
+    with pytest.raises(UnsupportedTypeError, match=r"not supported\. Use pa\.Table, or FlyteDirectory"):
+        DuckDBTask("data", "select a from t", kwtypes(t=ds.Dataset))

@@ -26,6 +26,7 @@ _HINTS = {
     "collections.OrderedDict": "Use dict[str, ...]",
     "collections.defaultdict": "Use dict[str, ...]",
     "os.PathLike": "Use FlyteFile or FlyteDirectory",
+    "pyarrow._dataset.Dataset": "Use pa.Table, or FlyteDirectory for parquet files",  # no plugin has it
     "pathlib.Path": "Use FlyteFile or FlyteDirectory",
     "pathlib._local.Path": "Use FlyteFile or FlyteDirectory",  # its place in Python 3.13
     "fledge.types.datasets.StructuredDataset": "pip install fledge-dataframes",
@@ -44,12 +45,12 @@ def way_out(annotation: Annotation) -> str:
     origin = class_of(annotation)
     for cls in getattr(origin, "__mro__", (origin,)):
         module = getattr(cls, "__module__", "")
-        plugin = providers.FOR_TYPES.get(module.partition(".")[0])
-        if plugin:
-            return f"pip install {plugin}"
         hint = _HINTS.get(f"{module}.{getattr(cls, '__qualname__', '')}")
         if hint and (cls is origin or cls is not object):
             return hint
+        plugin = providers.FOR_TYPES.get(module.partition(".")[0])
+        if plugin:
+            return f"pip install {plugin}"
     if getattr(origin, "__module__", "") == "collections.abc":
         return "Use list[...] or dict[str, ...]"
     if isinstance(origin, type) or get_args(annotation):
