@@ -219,7 +219,7 @@ FAILURES = {
     "no file": (("run", "nope.py:add"), 2, "nope.py: no such file"),
     "no module": (("run", "no_such_module:add"), 2, "no module 'no_such_module'"),
     "no task": (("run", "{}:ad"), 2, "has no task 'ad'; did you mean 'add'? Its tasks: add, exits"),
-    "not a task": (("run", "{}:not_a_task"), 2, "is a int, not a task. Decorate the function with @task"),
+    "not a task": (("run", "{}:not_a_task"), 2, "is a int, not a task"),
     "no command": (("rnu",), 2, "No such command 'rnu'"),
     "container fails": (
         ("run", "--like-container", "{}:fails", "--a", "1"),

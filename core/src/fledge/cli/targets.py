@@ -14,7 +14,7 @@ import click
 from fledge.base_task import PythonTask, Task
 from fledge.errors import TaskLoadError, add_note, mark_user_error, nearest
 from fledge.lazy import lazy
-from fledge.resolver import load_object
+from fledge.resolver import load_object, no_task
 from fledge.tracebacks import summary
 from fledge.tracking import place_of_file
 
@@ -68,7 +68,7 @@ def load_target(target: str) -> Target:
         hint = nearest(name, tasks) or "."
         raise click.UsageError(f"{place} has no task {name!r}{hint} {listed}") from exc
     if not isinstance(found, PythonTask) and not isinstance(found, flow.PythonFunctionWorkflow):
-        raise click.UsageError(f"{target} is a {type(found).__name__}, not a task. Decorate the function with @task")
+        raise click.UsageError(f"{target} is a {no_task(found)}")
     return found
 
 
