@@ -113,6 +113,18 @@ def test_a_file_output_lasts_and_is_checked_before_a_hit(
     assert ran == ["make", "make"]
 
 
+def test_a_cached_file_that_was_written_to_is_a_miss(
+    cache_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MAKE_FILE_IN", str(tmp_path))
+    make_file(text="hello")
+    with Path(make_file(text="hello")).open("a") as kept:
+        kept.write(" and more")
+    assert Path(make_file(text="hello")).read_text() == "hello"
+    assert ran == ["make", "make"]
+    assert "is not as it was written" in caplog.text
+
+
 def test_a_damaged_entry_is_a_miss(cache_dir: Path) -> None:
     double(a=1)
     (entry,) = cache_dir.rglob("*.pb")
@@ -350,10 +362,10 @@ def test_cache_alone_derives_a_version() -> None:
     assert len(f.metadata.cache_version) == 16
 
 
-def test_without_source_a_version_is_asked_for() -> None:
+def test_without_source_a_file_is_asked_for() -> None:
     namespace: dict[str, Any] = {}  # Any: a function from text
     exec("def f(a: int) -> int:\n    return a\n", namespace)
-    with pytest.raises(DefinitionError, match="cache_version"):
+    with pytest.raises(DefinitionError, match="Move it to a file"):
         task(cache=True)(namespace["f"])
 
 

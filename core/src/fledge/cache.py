@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,6 +36,7 @@ __all__ = ["CacheKey", "ResultCache", "Uncacheable", "cache_key", "types_digest"
 _log = lazy_logger("fledge.cache")
 _BLOCK = 1 << 20
 _PARTS = ".parts"
+_WRITTEN = ".written"  # in the folder of an entry's data: what is in it, with sizes and times
 _STAYS_S = 86_400  # data of an entry that was replaced: another process may have read the entry before
 
 
@@ -196,7 +197,7 @@ class ResultCache:
         return f"{self._folder}{os.sep}{key.digest[:2]}{os.sep}{key.digest}.pb"
 
     def read(self, key: CacheKey) -> literals.LiteralMap | None:
-        """The outputs, or None: never stored, damaged, or a file they refer to is gone."""
+        """The outputs, or None: never stored, damaged, or a file they refer to is gone or no longer as it was."""
         path = self._path(key)
         try:
             with open(path, "rb", buffering=0) as file:
@@ -211,7 +212,13 @@ class ResultCache:
         except OSError as exc:
             _log.warning("the cache cannot be read: %s", exc)
             return None
-        return outputs if all(map(os.path.exists, _local_paths(outputs))) else None
+        paths = list(_local_paths(outputs))
+        if not paths:
+            return outputs
+        changed = _changed_since(paths, pathlib.Path(path).with_suffix(".data"))
+        if changed:
+            _log.warning("%s counts as a miss: %s is not as it was written", path, changed)
+        return None if changed else outputs
 
     def write(self, key: CacheKey, outputs: literals.LiteralMap, storage: StorageRouter) -> None:
         """Store outputs; live values are written out and local files copied, so that they last. Never raises."""
@@ -221,6 +228,8 @@ class ResultCache:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             body = idl.deterministic_bytes(_kept(outputs, data_folder, storage))
+            if data_folder.exists():
+                (data_folder / _WRITTEN).write_text(_listing(data_folder), encoding="utf-8", errors="surrogateescape")
             partial.write_bytes(hashlib.sha256(body).digest() + body)
             told = "".join(f"{part}\t{text}\n" for part, text in key.parts.items())
             path.with_suffix(_PARTS).write_text(told, encoding="utf-8")
@@ -288,6 +297,32 @@ class ResultCache:
                 shutil.rmtree(path.with_suffix(".data"), ignore_errors=True)
                 removed += 1
         return removed
+
+
+def _listing(folder: pathlib.Path) -> str:
+    """Each file with its size in bytes and the time of its last change: a look at every hit, so no content is read."""
+    lines = []
+    for path in _entries_below(folder):
+        if path.name != _WRITTEN and not path.is_dir():
+            status = path.stat()
+            lines.append(f"{status.st_size} {status.st_mtime_ns} {path.relative_to(folder)}\n")
+    return "".join(lines)
+
+
+def _changed_since(paths: Iterable[str], data: pathlib.Path) -> str:
+    """The first of the paths whose folder below `data` is not as it was listed; empty: all are.
+
+    A task that is handed a cached file may write to it: the next one must not get that as the result.
+    """
+    for path in paths:
+        try:
+            folder = data / pathlib.Path(path).relative_to(data).parts[0]
+            listed = (folder / _WRITTEN).read_text(encoding="utf-8", errors="surrogateescape")
+            if listed != _listing(folder) or not os.path.exists(path):
+                return path
+        except (OSError, ValueError):  # gone, or nowhere below
+            return path
+    return ""
 
 
 def _remove_replaced(entry: pathlib.Path, current: pathlib.Path) -> None:
