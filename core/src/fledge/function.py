@@ -174,7 +174,6 @@ def _finish(coroutine: Coroutine[Any, Any, Value]) -> Value:  # Any: a coroutine
     An interrupt of this thread cancels the coroutine, and the thread ends with it.
     """
     import asyncio  # noqa: PLC0415 - only coroutines need it, and it costs more than the rest of this file
-    from concurrent.futures import Future  # noqa: PLC0415 - as asyncio
 
     try:
         asyncio.get_running_loop()
@@ -182,7 +181,12 @@ def _finish(coroutine: Coroutine[Any, Any, Value]) -> Value:  # Any: a coroutine
         return asyncio.run(coroutine)
     context = contextvars.copy_context()
     scope = Cancellation(parent=FlyteContextManager.current_context().cancellation)
-    outcome: Future[Value] = Future()
+    # A bare lock is waited for: an interrupt at the wrong moment would leave that of a Future or an Event taken for
+    # ever, and makes `Thread.join` believe that the thread has ended (as of Python 3.11).
+    ended = threading.Lock()
+    ended.acquire()
+    values: list[Value] = []
+    errors: list[BaseException] = []
 
     async def body() -> Value:
         loop, running = asyncio.get_running_loop(), asyncio.ensure_future(coroutine)
@@ -198,18 +202,25 @@ def _finish(coroutine: Coroutine[Any, Any, Value]) -> Value:  # Any: a coroutine
 
     def run() -> None:
         try:
-            outcome.set_result(context.run(asyncio.run, body()))
+            values.append(context.run(asyncio.run, body()))
         except BaseException as exc:  # noqa: BLE001 - handed to the calling thread
-            outcome.set_exception(exc)
+            errors.append(exc)
+        finally:
+            ended.release()
 
     thread = threading.Thread(target=run, name="fledge-coroutine", daemon=True)
     try:
         thread.start()
-        return outcome.result()
+        ended.acquire()
     finally:
         scope.cancel()
         if thread.ident is not None:
+            if not values and not errors:
+                ended.acquire()
             thread.join()
+    if errors:
+        raise errors.pop()  # out of the list: its traceback holds this frame
+    return values[0]
 
 
 def _source_html(function: Callable[..., Value]) -> str:
