@@ -23,6 +23,7 @@ from fledge.decks import DECK_FILE
 from fledge.entrypoint import INPUTS_FILE, OUTPUTS_FILE
 from fledge.entrypoint import main as execute
 from fledge.errors import DefinitionError, FledgeError, TaskTimeoutError
+from fledge.printing import write_at_once
 from fledge.settings import SerializationSettings
 from fledge.storage import LiveStore, materialize
 
@@ -248,10 +249,8 @@ class _Reader(threading.Thread):
     def _take(self, text: str) -> None:
         self._parts.append(text)
         if self._to is not None:
-            encoding = self._to.encoding or "utf-8"
             try:
-                self._to.write(text.encode(encoding, "backslashreplace").decode(encoding))
-                self._to.flush()
+                write_at_once(self._to, text)
             except (OSError, ValueError):  # nobody reads it any more: the process goes on
                 self._to = None
 

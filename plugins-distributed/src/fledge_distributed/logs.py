@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+from fledge.printing import write_at_once
+
 __all__ = ["LineSplitter", "OnLines", "OnLog", "RankLogs", "one_by_one", "prefix"]
 
 OnLog = Callable[[int, str, str], None]  # rank, "stdout" or "stderr", one line without its end
@@ -105,11 +107,5 @@ class RankLogs:
 def _print(stream: str, text: str) -> None:
     """Write whole lines at once; a closed or missing stream drops them, and what its encoding lacks is spelled out."""
     out = sys.stdout if stream == "stdout" else sys.stderr
-    if out is None or getattr(out, "closed", False):  # whatever has `write` may stand in for a stream
-        return
-    try:
-        out.write(text)
-    except UnicodeEncodeError:
-        encoding = getattr(out, "encoding", None) or "ascii"
-        out.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    out.flush()
+    if out is not None and not getattr(out, "closed", False):  # whatever has `write` may stand in for a stream
+        write_at_once(out, text)
