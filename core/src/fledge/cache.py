@@ -314,11 +314,16 @@ def _changed_since(paths: Iterable[str], data: pathlib.Path) -> str:
 
     A task that is handed a cached file may write to it: the next one must not get that as the result.
     """
+    known: set[str] = set()  # folders that are as they were: the outputs of one call share theirs
     for path in paths:
         try:
-            folder = data / pathlib.Path(path).relative_to(data).parts[0]
-            listed = (folder / _WRITTEN).read_text(encoding="utf-8", errors="surrogateescape")
-            if listed != _listing(folder) or not os.path.exists(path):
+            name = pathlib.Path(path).relative_to(data).parts[0]
+            if name not in known:
+                listed = (data / name / _WRITTEN).read_text(encoding="utf-8", errors="surrogateescape")
+                if listed != _listing(data / name):
+                    return path
+                known.add(name)
+            if not os.path.exists(path):
                 return path
         except (OSError, ValueError):  # gone, or nowhere below
             return path
