@@ -191,7 +191,7 @@ def _outputs_of(name: str, node: Node, ctx: FlyteContext, results: Mapping[str, 
         if node.sources is None:  # once: the graph is whole when it runs
             node.sources = [(binding.var, _source(binding.binding)) for binding in node.bindings]
         try:
-            inputs = {name: Promise(name, source(results)) for name, source in node.sources}
+            inputs = {var: Promise(var, source(results)) for var, source in node.sources}
         except TypeConversionError as exc:
             _tell_source(exc, node.upstream)
             raise

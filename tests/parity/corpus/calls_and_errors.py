@@ -462,8 +462,7 @@ def observe_default_of_another_type(sdk: Sdk) -> object:
 
 
 def observe_two_tasks_of_one_name(sdk: Sdk) -> object:
-    made = [task(older_counts), task(counts)]
-    return made[0].name == made[1].name  # type: ignore[attr-defined,unused-ignore] # tasks
+    return task(older_counts).name == task(counts).name  # type: ignore[attr-defined,unused-ignore] # tasks
 
 
 def observe_variable_parameters(sdk: Sdk) -> object:
